@@ -1,0 +1,59 @@
+# Makefile - the few commands one needs; CMake does the work, and all of it lies in build*/
+PREFIX    ?= /usr/local
+JOBS      ?= $(shell nproc)
+FUZZ_RUNS ?= 100000
+MODEL     ?= $(firstword $(wildcard models/digits/model.bin) build/digits.bin)
+
+QCC       := build/tools/qcc
+configure := cmake --log-level=WARNING --preset
+.PHONY: all test demo install format check-format tidy fuzz deps clean test-%
+
+# The kernels that demo compiles are cached here too, not in the user's home.
+export XDG_CACHE_HOME := $(CURDIR)/build/cache
+
+all:
+	@$(configure) release
+	@cmake --build build -j $(JOBS)
+
+deps:
+	@tools/install-deps.sh
+
+test: deps
+	@$(MAKE) --no-print-directory check-format test-release test-asan \
+	    || { echo "tests failed, see above"; exit 1; }
+	@echo "all tests passed"
+
+test-%:
+	@$(configure) $* -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
+	@cmake --build --preset $* -j $(JOBS)
+	@ctest --preset $* -j $(JOBS) --no-tests=error
+
+demo: deps all
+	@$(MAKE) --no-print-directory $(MODEL)
+	$(QCC) -p pipelines/ptq_int8.yaml $(MODEL)
+
+build/digits.bin: models/digits/digits.onnx models/digits/data.yaml
+	$(QCC) import models/digits/digits.onnx --calib models/digits/data.yaml --samples 256 -o $@
+
+install: all
+	cmake --install build --prefix $(PREFIX)
+
+format:
+	tests/check_format.sh -i
+
+check-format:
+	@tests/check_format.sh
+
+tidy:
+	@$(configure) debug
+	@cmake --build build-debug -j $(JOBS) # for the headers that are generated
+	run-clang-tidy-19 -quiet -p build-debug -j $(JOBS) \
+	    '^$(CURDIR)/(ir|passes|frontend|backend|runtime|tools)/'
+
+fuzz:
+	@$(configure) fuzz
+	@cmake --build --preset fuzz -j $(JOBS)
+	tests/fuzz/run.sh build-fuzz $(FUZZ_RUNS)
+
+clean:
+	rm -rf build build-debug build-asan build-tsan build-fuzz
