@@ -51,7 +51,7 @@ tidy:
 	    '^$(CURDIR)/(ir|passes|frontend|backend|runtime|tools)/'
 
 fuzz:
-	@$(configure) fuzz
+	@$(configure) fuzz -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
 	@cmake --build --preset fuzz -j $(JOBS)
 	tests/fuzz/run.sh build-fuzz $(FUZZ_RUNS)
 

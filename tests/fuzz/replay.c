@@ -1,5 +1,6 @@
 /* replay - runs a fuzz target over the files of its seed corpus, where libFuzzer is not at hand. */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,34 +10,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int replay_file(const char *path)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) {
+    long size = -1;
+    if (f && !fseek(f, 0, SEEK_END)) size = ftell(f);
+    if (size < 0 || fseek(f, 0, SEEK_SET)) {
         perror(path);
+        if (f) fclose(f);
         return 1;
     }
-    uint8_t *data = NULL;
-    size_t size = 0, capacity = 0;
-    for (;;) {
-        if (size == capacity) {
-            capacity = capacity ? 2 * capacity : 4096;
-            uint8_t *grown = realloc(data, capacity);
-            if (!grown) abort();
-            data = grown;
-        }
-        size_t n = fread(data + size, 1, capacity - size, f);
-        if (n == 0) break;
-        size += n;
-    }
-    fclose(f);
     /* A block of exactly this size, so that the sanitizer sees the first byte read past it. */
-    uint8_t *exact = realloc(data, size ? size : 1);
-    LLVMFuzzerTestOneInput(exact ? exact : data, size);
-    free(exact ? exact : data);
-    return 0;
+    uint8_t *data = malloc(size ? (size_t)size : 1);
+    bool whole = data && fread(data, 1, (size_t)size, f) == (size_t)size;
+    fclose(f);
+    if (whole) {
+        LLVMFuzzerTestOneInput(data, (size_t)size);
+    } else {
+        fprintf(stderr, "%s: could not be read whole\n", path);
+    }
+    free(data);
+    return !whole;
 }
 
 int main(int argc, char **argv)
 {
-    int count = 0, failed = LLVMFuzzerTestOneInput((const uint8_t *)"", 0) != 0;
+    int count = 0, failed = 0;
+    LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
     for (int i = 1; i < argc; i++) {
         DIR *dir = opendir(argv[i]);
         if (!dir) {
