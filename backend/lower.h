@@ -1,0 +1,84 @@
+/* lower - a graph becomes steps over buffers: kernels, fills, and what runs through eval.
+ *
+ *   graph (NHWC, typed) -> views and writes in place -> layouts with halos -> kernels -> memory
+ * plan
+ */
+#ifndef QCC_BACKEND_LOWER_H
+#define QCC_BACKEND_LOWER_H
+
+#include "backend/target.h"
+
+typedef enum QccBufferKind {
+    QCC_BUFFER_ARENA, /* offset in the session's activation arena */
+    QCC_BUFFER_CONST, /* constant `index` of the program */
+    QCC_BUFFER_INPUT, /* caller's (or staged) input `index`, dense */
+    QCC_BUFFER_OUTPUT
+} QccBufferKind;
+
+typedef struct QccRef {
+    QccBufferKind kind;
+    int index;
+    int64_t offset; /* bytes */
+} QccRef;
+
+typedef enum QccStepKind {
+    QCC_STEP_KERNEL,
+    QCC_STEP_FILL, /* writes the halo of a value with its zero point (or 0.0f) */
+    QCC_STEP_EVAL  /* the op's reference eval, on dense buffers */
+} QccStepKind;
+
+typedef struct QccStep {
+    QccStepKind kind;
+    const QccOp *op;
+    const QccValue *value; /* what it computes */
+    int kernel;            /* KERNEL: index into QccLowered.kernel */
+    int nref;
+    QccRef ref[QCC_KERNEL_ARGS]; /* KERNEL: argument by argument. FILL: the value. EVAL: operands,
+                                    then results */
+    const QccLayout *layout;     /* FILL */
+    uint32_t fill;               /* FILL: the element's bits */
+    QccDtype fill_dtype;
+    int64_t work; /* KERNEL: work units */
+} QccStep;
+
+/* Where a value lies, for qcc dump --plan and for taps. */
+typedef struct QccPlacement {
+    const QccValue *value;
+    QccRef ref; /* of logical element (0, 0, ...) */
+    QccLayout layout;
+    const QccValue *alias; /* lies inside or over this value; NULL: its own place */
+    int first, last;       /* steps between which it lives */
+    int64_t bytes;         /* with halo */
+} QccPlacement;
+
+typedef struct QccLowered {
+    const QccGraph *graph;
+    const QccTarget *target;
+    int nkernel;
+    int64_t kernel_cap;
+    QccKernel **kernel; /* unique ones */
+    int nstep;
+    int64_t step_cap;
+    QccStep *step;
+    int nconst;
+    int64_t const_cap;
+    const QccBlob **constant; /* 64-byte aligned data */
+    int nplace;
+    int64_t place_cap;
+    QccPlacement *place;
+    int64_t arena_size; /* bytes, 64-byte aligned places */
+    int64_t live_peak;  /* the largest sum of live values: what no plan can beat */
+} QccLowered;
+
+typedef struct QccLowerOptions {
+    bool taps; /* every value of the top level keeps a place of its own until the end */
+} QccLowerOptions;
+
+/* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed. */
+QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const QccTarget *target,
+                    const QccLowerOptions *options);
+
+/* "value  offset  bytes  pitches  halo  alias  lifetime", one line a value. */
+void qcc_lowered_print_plan(QccBuf *buf, const QccLowered *l);
+
+#endif

@@ -1,0 +1,33 @@
+/* target - the closed list of target bundles: instruction set, vector shape, register budget. */
+#ifndef QCC_BACKEND_TARGET_H
+#define QCC_BACKEND_TARGET_H
+
+#include "ir/kernel.h"
+
+/* How an int8 dot product of four bytes is made. Exact, all of them. */
+typedef enum QccDot {
+    QCC_DOT_MADD16, /* bytes widened to 16 bits, pmaddwd: two per four bytes */
+    QCC_DOT_VNNI    /* vpdpbusd */
+} QccDot;
+
+struct QccTarget {
+    const char *name;     /* "x86-64-v4+vnni" */
+    const char *cpu;      /* LLVM's CPU model */
+    const char *features; /* LLVM's feature string */
+    int lanes;            /* f32 per vector register: 4, 8, 16 */
+    int registers;        /* vector registers: 16, 32 */
+    QccDot dot;
+    bool fma;       /* false: f32 fma is emulated (right, slow) */
+    uint32_t needs; /* bits of qcc_host_features */
+};
+
+/* All bundles, worst first; the order is the order of preference. *n receives the count. */
+const QccTarget *qcc_targets(int *n);
+const QccTarget *qcc_target_find(const char *name);
+/* What this CPU and kernel offer, as bits; see target.c. */
+uint32_t qcc_host_features(void);
+bool qcc_target_runs_here(const QccTarget *t);
+/* The best bundle of this machine; NULL when not even the first one runs. */
+const QccTarget *qcc_target_host(void);
+
+#endif

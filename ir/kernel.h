@@ -1,0 +1,178 @@
+/* kernel - what the backend compiles: LLVM-free descriptions with a canonical text.
+ *
+ * A kernel computes one result over an index space. Weights, scales, offsets and zero points are
+ * arguments, so that equal shapes share a kernel; extents, strides, element types and the epilogue
+ * are part of the description. Whatever changes the code stands in the text, and nothing else does:
+ * the text is what is hashed and compared.
+ *
+ *   for each work unit in [begin, end):          (a part of the index space, see qcc_kernel_work)
+ *     for each output index in it:
+ *       acc = anchor over arg[1..nanchor]         (none for a map)
+ *       arg[0][index] = epilogue(acc, arg[1 + nanchor ..][index])
+ */
+#ifndef QCC_IR_KERNEL_H
+#define QCC_IR_KERNEL_H
+
+#include "ir/expr.h"
+#include "ir/op.h"
+
+typedef enum QccAnchor {
+    QCC_ANCHOR_MAP,       /* no accumulator; also copies, transposes, slices: by strides */
+    QCC_ANCHOR_CONTRACT,  /* implicit-GEMM convolution and matrix product */
+    QCC_ANCHOR_DEPTHWISE, /* one filter a channel, vectors over channels */
+    QCC_ANCHOR_POOL,      /* max or sum over a window, vectors over channels */
+    QCC_ANCHOR_ROWS       /* reductions over the last dimension: softmax, norms, reduce_* */
+} QccAnchor;
+
+enum { QCC_KERNEL_ARGS = 24, QCC_ROW_STAGES = 3 };
+
+/* How an argument is reached: element (i0, i1, ...) of the index space lies at
+ * base + sum(i * stride), in elements. Strides of 0 broadcast. For anchors' operands the strides
+ * are in the anchor's own record below. */
+typedef struct QccKernelArg {
+    QccDtype dtype;
+    int64_t stride[QCC_MAX_RANK];
+} QccKernelArg;
+
+/* CONTRACT, DEPTHWISE: index space [n, oh, ow, co] (a matrix product: [batch, 1, m, n]).
+ *   acc[n,y,x,o] = sum over ky, kx, c ascending of
+ *       A[n*a_n + (y*sh + ky*dh)*a_h + (x*sw + kx*dw)*a_w + g*ci + c] * B[o][ky][kx][c]
+ * with g = o / (co / groups). A points at the first tap of output (0,0): padding lies before it in
+ * memory, as halo. u8 x i8 gives exact i32; f32 uses fma, one accumulator per output. The sum is
+ * raw: zero points enter by an epilogue argument (bias - zx * sum of weights).
+ * B is packed (backend/pack.h), except `b_strided`: f32 rows of n contiguous elements at b_k, per
+ * batch b_n. A may be read up to `slack` bytes past a run of taps (the plan provides them). */
+typedef struct QccContractShape {
+    int64_t kh, kw, stride_h, stride_w, dil_h, dil_w;
+    int64_t ci;            /* input channels per group; K of a matrix product */
+    int64_t groups;        /* DEPTHWISE: the number of channels */
+    int64_t a_n, a_h, a_w; /* strides of A in elements */
+    bool b_strided;
+    int64_t b_n, b_k;
+} QccContractShape;
+
+/* POOL: index space [n, oh, ow, c]. Taps outside [0,ih) x [0,iw) are skipped. */
+typedef struct QccPoolShape {
+    bool max; /* else sum */
+    int64_t ih, iw, kh, kw, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
+    int64_t a_n, a_h, a_w; /* strides of A in elements; A points at input (0,0) */
+} QccPoolShape;
+
+/* One reduction over a row: combine(lanes) of `term`, whose arguments are the kernel's row
+ * arguments and, as arguments 100, 101, ..., the results of earlier stages (f32 or i32). Sums of
+ * f32 go by 16 virtual lanes and the tree 8, 4, 2, 1 (docs/numerics.md). */
+typedef struct QccRowStage {
+    enum { QCC_ROW_SUM, QCC_ROW_MAX, QCC_ROW_MIN } combine;
+    QccExpr *term; /* per element */
+    QccExpr *then; /* of the combined value (acc) and earlier stages; NULL: itself */
+} QccRowStage;
+enum { QCC_ROW_RESULT = 100 };
+
+/* ROWS: index space [outer..., row]; arguments from 1 on are row arguments (QccKernelArg strides
+ * over that space). `reduced`: the result has one element a row (its last stride is 0 and the
+ * epilogue sees only stage results and arguments that do not vary along the row). */
+typedef struct QccRowShape {
+    int nstage;
+    QccRowStage stage[QCC_ROW_STAGES];
+    bool reduced;
+} QccRowShape;
+
+/* The choice among byte-identical codes for a kernel; part of the text behind the key. */
+typedef struct QccVariant {
+    int mr;       /* outputs (pixels) held at once */
+    int nr;       /* vectors of output channels held at once */
+    int unroll;   /* K steps per loop iteration */
+    int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row */
+    bool n_outer; /* output channels are the outer loop */
+} QccVariant;
+
+typedef struct QccKernel {
+    QccAnchor anchor;
+    int rank;
+    int64_t extent[QCC_MAX_RANK]; /* the index space; adjacent dimensions are merged where strides
+                                     allow, for maps */
+    int narg, nanchor;
+    QccKernelArg arg[QCC_KERNEL_ARGS]; /* 0: the result */
+    QccExpr *epilogue;                 /* argument k is arg[k]; acc is the anchor's */
+    union {
+        QccContractShape contract;
+        QccPoolShape pool;
+        QccRowShape rows;
+    } u;
+    QccVariant variant;
+} QccKernel;
+
+/* Code of a kernel: arg[k] points at element (0, 0, ...) of argument k. Runs the work units
+ * [begin, end). Thread-safe over disjoint ranges. Needs the default floating-point environment. */
+typedef void QccKernelFn(void *const *arg, int64_t begin, int64_t end);
+#define QCC_KERNEL_SYMBOL "qcc_kernel"
+
+/* Number of independent work units of a kernel (for a given vector width in f32 lanes):
+ * MAP: the first extent (rank 1: blocks of 4096); POOL, DEPTHWISE: n * oh; ROWS: rows;
+ * CONTRACT: n * oh * ceil(ow / chunk) * ceil(co / (nr * lanes)); the unit index counts, fastest
+ * first: n_outer ? pixels chunks, oh, n, panels : panels, pixel chunks, oh, n. */
+int64_t qcc_kernel_work(const QccKernel *k, int lanes);
+
+/* Multiply-adds count two; for reports. */
+int64_t qcc_kernel_operations(const QccKernel *k);
+
+/* The canonical text; with or without the variant line (tuning records omit it). */
+void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant);
+
+/* "conv 1x56x56x64 k3x3 u8", for profiles. */
+void qcc_kernel_title(QccBuf *buf, const QccKernel *k);
+
+/* ---- what an op's `lower` fills -------------------------------------------------------------- */
+
+/* Where a kernel argument comes from. */
+typedef enum QccSourceKind {
+    QCC_SOURCE_RESULT,  /* the op's result `index` */
+    QCC_SOURCE_OPERAND, /* the op's operand `index` */
+    QCC_SOURCE_WEIGHT,  /* the constant operand `index`, which the backend packs for the kernel */
+    QCC_SOURCE_CONST,   /* a blob made by the lowering: factors, corrections */
+    QCC_SOURCE_TEMP     /* a temporary of the lowering */
+} QccSourceKind;
+
+typedef struct QccSource {
+    QccSourceKind kind;
+    int index;                   /* RESULT, OPERAND, TEMP */
+    const QccBlob *blob;         /* CONST */
+    int64_t offset;              /* in elements, added to the logical origin */
+    const int64_t *index_offset; /* RESULT, OPERAND: a logical position that becomes the origin
+                                    (rank entries, may be negative into the halo); NULL: zeros */
+} QccSource;
+
+typedef struct QccLoweredKernel {
+    QccKernel *kernel;
+    QccSource source[QCC_KERNEL_ARGS];
+    /* What must be added to the kernel's raw i32 accumulator (over stored q, without zero points)
+     * to get the exact accumulator that `eval` computes: -zx * sum(w) + bias a channel, -z * n a
+     * pixel, ... i32, extents 1 or the index space's; data NULL: nothing. */
+    int64_t correction_dim[QCC_MAX_RANK];
+    const int32_t *correction;
+} QccLoweredKernel;
+
+/* Physical layout of a value, decided by the plan before kernels are made. Pitches in elements. */
+typedef struct QccLayout {
+    int rank;
+    int64_t dim[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
+    int64_t halo_before[QCC_MAX_RANK], halo_after[QCC_MAX_RANK];
+} QccLayout;
+
+typedef struct QccTarget QccTarget; /* backend/target.h */
+
+struct QccKernelList {
+    QccIr *ir;
+    QccArena *arena;
+    const QccTarget *target;
+    const QccLayout *const *in; /* layouts of the operands (NULL for constants and absent ones) */
+    const QccLayout *result;
+    int n;
+    int64_t cap;
+    QccLoweredKernel *kernel;
+    int ntemp;
+    int64_t temp_cap;
+    int64_t *temp; /* bytes of each temporary */
+};
+
+#endif

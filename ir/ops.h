@@ -1,0 +1,91 @@
+/* ops - attributes of the built-in ops that passes, frontend and backend look into. */
+#ifndef QCC_IR_OPS_H
+#define QCC_IR_OPS_H
+
+#include "ir/op.h"
+
+/* const: the data; its element type and shape are the blob's. */
+typedef struct QccConstAttrs {
+    const QccBlob *blob;
+} QccConstAttrs;
+
+/* conv2d: x[n,h,w,c], w[o,kh,kw,c/groups], optional b[o] -> y[n,oh,ow,o]. Always NHWC / OHWI; the
+ * f32 sum runs over (kh, kw, c) ascending. depthwise: groups == c. */
+typedef struct QccConvAttrs {
+    QccInts stride;   /* [h, w] */
+    QccInts pad;      /* [top, left, bottom, right] of zeros */
+    QccInts dilation; /* [h, w] */
+    int64_t groups;
+} QccConvAttrs;
+
+/* max_pool, avg_pool: x[n,h,w,c] -> y[n,oh,ow,c]. */
+typedef struct QccPoolAttrs {
+    QccInts kernel;   /* [h, w] */
+    QccInts stride;   /* [h, w] */
+    QccInts pad;      /* [top, left, bottom, right]; positions there do not exist (max) or count
+                         according to include_pad (avg) */
+    QccInts dilation; /* [h, w] */
+    bool ceil;        /* the output extent rounds up */
+    bool include_pad; /* avg: divide by the whole window (padding included), else by what exists */
+} QccPoolAttrs;
+
+/* softmax, layer_norm (over the axes from `axis` on), batchnorm (channel axis), concat. */
+typedef struct QccAxisAttrs {
+    int64_t axis;   /* may be negative: from the end */
+    double epsilon; /* norms only */
+} QccAxisAttrs;
+
+/* reduce_*: over `axes` (empty: all), sorted and not negative once inferred. */
+typedef struct QccReduceAttrs {
+    QccInts axes;
+    bool keep; /* extents of 1 stay */
+} QccReduceAttrs;
+
+/* clip: min(max(x, lo), hi); -inf and inf: no bound. leaky_relu: alpha. hard_sigmoid: alpha,
+ * beta: max(0, min(1, alpha * x + beta)). */
+typedef struct QccScalarAttrs {
+    double lo, hi, alpha, beta;
+} QccScalarAttrs;
+
+/* reshape: the new extents; at most one -1 (inferred), 0 copies the operand's extent. */
+typedef struct QccShapeAttrs {
+    QccInts shape;
+} QccShapeAttrs;
+
+/* transpose: result dimension i is operand dimension perm[i]. */
+typedef struct QccPermAttrs {
+    QccInts perm;
+} QccPermAttrs;
+
+/* slice: one entry a dimension; begin and end lie within the extent (end exclusive; for a negative
+ * step end may be -1), step is not 0. */
+typedef struct QccSliceAttrs {
+    QccInts begin, end, step;
+} QccSliceAttrs;
+
+typedef enum QccPadMode { QCC_PAD_CONSTANT, QCC_PAD_REFLECT, QCC_PAD_EDGE } QccPadMode;
+
+/* pad: `before` and `after` one entry a dimension, not negative. */
+typedef struct QccPadAttrs {
+    QccInts before, after;
+    int mode;     /* QccPadMode */
+    double value; /* a real number; for constant */
+} QccPadAttrs;
+
+/* matmul: a[...,m,k] x b[...,k,n], leading dimensions broadcast. fc: x[m,k] (or [...,k]),
+ * w[n,k], optional b[n]. gelu: approximate by tanh or exact by erf. */
+typedef struct QccGeluAttrs {
+    bool tanh;
+} QccGeluAttrs;
+
+/* quantize and dequantize have no attributes: both infer f32, and whoever makes a quantize then
+ * gives its result the quantized type (qcc_value_set_type). quantize divides by the scale, as in
+ * ONNX. */
+
+#define QCC_ATTRS(op, T) ((T *)(op)->attrs)
+
+/* Output extent of a window along one dimension; -1: the window does not fit. */
+int64_t qcc_window_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
+                          int64_t before, int64_t after, bool ceil);
+
+#endif
