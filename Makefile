@@ -2,14 +2,14 @@
 PREFIX    ?= /usr/local
 JOBS      ?= $(shell nproc)
 FUZZ_RUNS ?= 100000
-MODEL     ?= $(firstword $(wildcard models/digits/model.bin) build/digits.bin)
+MODEL     ?= build/digits.bin
 
 QCC       := build/tools/qcc
 configure := cmake --log-level=WARNING --preset
 .PHONY: all test demo install format check-format tidy fuzz deps clean test-%
 
-# The kernels that demo compiles are cached here too, not in the user's home.
-export XDG_CACHE_HOME := $(CURDIR)/build/cache
+# Where the kernels that demo compiles are cached, instead of the user's home.
+with_cache := XDG_CACHE_HOME=$(CURDIR)/build/cache
 
 all:
 	@$(configure) release
@@ -30,10 +30,17 @@ test-%:
 
 demo: deps all
 	@$(MAKE) --no-print-directory $(MODEL)
-	$(QCC) -p pipelines/ptq_int8.yaml $(MODEL)
+	$(with_cache) $(QCC) -p pipelines/ptq_int8.yaml $(MODEL)
 
+# The model is taken into build/, because what qcc makes of it lies beside it.
+ifneq ($(wildcard models/digits/model.bin),)
+build/digits.bin: models/digits/model.bin
+	cp $< $@
+else
 build/digits.bin: models/digits/digits.onnx models/digits/data.yaml
-	$(QCC) import models/digits/digits.onnx --calib models/digits/data.yaml --samples 256 -o $@
+	$(with_cache) $(QCC) import models/digits/digits.onnx --calib models/digits/data.yaml \
+	    --samples 256 -o $@
+endif
 
 install: all
 	cmake --install build --prefix $(PREFIX)

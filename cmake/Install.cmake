@@ -27,9 +27,12 @@ install(DIRECTORY ir DESTINATION ${headers}
 install(DIRECTORY pipelines DESTINATION ${CMAKE_INSTALL_DATADIR}/qcc OPTIONAL
   FILES_MATCHING PATTERN "*.yaml")
 
+# Like the CMake files, these find themselves: an installed tree may be moved.
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH prefix_from_pc /${pkgconfig_dir} /)
 foreach(name qcc qcc-rt qcc-pass)
   configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_dir})
 endforeach()
 
 configure_package_config_file(cmake/qccConfig.cmake.in ${PROJECT_BINARY_DIR}/qccConfig.cmake
