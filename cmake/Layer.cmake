@@ -42,4 +42,6 @@ function(qcc_shared target output)
     target_link_libraries(${target} PRIVATE ${layer})
   endforeach()
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C)
+  # What is exported for plugins is still called directly from inside.
+  target_link_options(${target} PRIVATE -Wl,-Bsymbolic-functions)
 endfunction()

@@ -9,32 +9,35 @@
 
 #include "ir/base/buf.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccExprType;
 
 /* name, operands, meaning. T is the node's type; comparisons give i32 0 or 1. */
-#define QCC_EXPR_OPS(X)                                                                              \
-    X(arg, 0) /* argument imm: u8, i8, u16, i16, bool, i32 widen to i32; u32, i64 to i64;            \
-                 f16, bf16, f32 to f32; f64 */                                                       \
-    X(acc, 0) /* the anchor's accumulator: i32, or f32 */                                            \
-    X(imm, 0) /* a constant of type T */                                                             \
-    X(add, 2)                                                                                        \
-    X(sub, 2)                                                                                        \
-    X(mul, 2)     /* integers wrap */                                                                \
-        X(div, 2) /* IEEE for floats; integers truncate, x/0 = 0 */                                  \
-        X(min, 2) /* a < b ? a : b, so b when either is NaN */                                       \
-        X(max, 2) /* a > b ? a : b */                                                                \
-        X(neg, 1) X(abs, 1) X(sqrt, 1) X(floor, 1) X(ceil, 1) X(trunc, 1)                            \
-            X(rne, 1)                       /* floats to integral floats; rne: ties to even */       \
-        X(fma, 3)                           /* a * b + c, rounded once; floats */                    \
-        X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2) /* ordered but ne; result i32 */                         \
-        X(select, 3)                        /* a (i32) != 0 ? b : c */                               \
-        X(and, 2) X(or, 2) X(xor, 2) X(shl, 2) X(shr, 2)                                             \
-            X(sar, 2) /* i32 and i64; the amount lies in [0, bits) */                                \
-        X(bits, 1)    /* reinterprets f32 <-> i32, f64 <-> i64 */                                    \
-        X(cvt,                                                                                       \
-          1)      /* converts to T: int -> float to nearest even; float -> int rounds to nearest     \
-                     even, the value being known to fit (else see qcc_expr_to_i32); between sizes */ \
-        X(lut, 1) /* byte imm-th argument [a + 128 for i8 | a for u8]: a table of 256 bytes, u8 */
+/* clang-format off */
+#define QCC_EXPR_OPS(X)                                                                             \
+    X(arg, 0)    /* argument imm: u8, i8, u16, i16, bool, i32 widen to i32; u32, i64 to i64;        \
+                    f16, bf16, f32 to f32; f64 */                                                   \
+    X(acc, 0)    /* the anchor's accumulator: i32, or f32 */                                        \
+    X(imm, 0)    /* a constant of type T */                                                         \
+    X(add, 2)                                                                                       \
+    X(sub, 2)                                                                                       \
+    X(mul, 2)    /* integers wrap */                                                                \
+    X(div, 2)    /* IEEE for floats; integers truncate, x/0 = 0 */                                  \
+    X(min, 2)    /* a < b ? a : b, so b when either is NaN */                                       \
+    X(max, 2)    /* a > b ? a : b */                                                                \
+    X(neg, 1) X(abs, 1) X(sqrt, 1)                                                                  \
+    X(floor, 1) X(ceil, 1) X(trunc, 1) X(rne, 1) /* floats to integral floats; rne: ties to even */ \
+    X(fma, 3)    /* a * b + c, rounded once; floats */                                              \
+    X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2)          /* ordered but ne; result i32 */                   \
+    X(select, 3) /* a (i32) != 0 ? b : c */                                                         \
+    X(and, 2) X(or, 2) X(xor, 2)                                                                    \
+    X(shl, 2) X(shr, 2) X(sar, 2)                /* i32 and i64; the amount lies in [0, bits) */    \
+    X(bits, 1)   /* reinterprets f32 <-> i32, f64 <-> i64 */                                        \
+    X(cvt, 1)    /* converts to T: int -> float to nearest even; float -> int rounds to nearest     \
+                    even, the value being known to fit (else see qcc_expr_to_i32); between sizes */ \
+    X(lut, 1)    /* byte imm-th argument [a + 128 for i8 | a for u8]: a table of 256 bytes, u8 */
+/* clang-format on */
 
 typedef enum QccExprOp {
 #define X(name, nin) QCC_EX_##name,
@@ -113,5 +116,7 @@ int qcc_expr_pow(QccExpr *e, int x, int y);
  * clamped to what i32 can hold first unless `bounded` (|v| < 2^30 has been proven); NaN gives
  * zero's clamp: see docs/numerics.md. */
 int qcc_expr_requantize(QccExpr *e, int v, int zero, int32_t qmin, int32_t qmax, bool bounded);
+
+#pragma GCC visibility pop
 
 #endif

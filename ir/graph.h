@@ -8,6 +8,8 @@
 
 #include "ir/type.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccGraph QccGraph;
 typedef struct QccOp QccOp;
 typedef struct QccValue QccValue;
@@ -144,5 +146,7 @@ const char *qcc_loc_text(QccArena *arena, QccLoc loc);
 
 /* Every invariant of graph, types and ops, with located errors. */
 QccStatus qcc_graph_verify(const QccGraph *g);
+
+#pragma GCC visibility pop
 
 #endif

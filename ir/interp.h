@@ -5,6 +5,8 @@
 #include "ir/graph.h"
 #include "ir/tensor.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* Called for every value as it is computed (parameters first). The tensor lives during the call;
  * `value` is the one of the graph that was opened. */
 typedef QccStatus QccTapFn(void *user, const QccValue *value, const QccTensor *tensor);
@@ -32,5 +34,7 @@ QccStatus qcc_interp_run(const QccGraph *g, const QccTensor *in, const QccTensor
  * not freed. Handles quantized types, fused bodies, MOVE ops. */
 QccStatus qcc_interp_op(const QccOp *op, const QccTensor *in, const QccTensor *out,
                         QccArena *scratch);
+
+#pragma GCC visibility pop
 
 #endif

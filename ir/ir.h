@@ -5,6 +5,8 @@
 #include "ir/base/arena.h"
 #include "ir/base/diag.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccOpDef QccOpDef;
 typedef struct QccTypeTable QccTypeTable;
 
@@ -30,5 +32,7 @@ const QccOpDef *qcc_ir_find_op(const QccIr *ir, const char *name);
 /* Adds a plugin's op; a second op of a name is an error. `def` is borrowed for the context's life.
  */
 QccStatus qcc_ir_add_op(QccIr *ir, const QccOpDef *def);
+
+#pragma GCC visibility pop
 
 #endif

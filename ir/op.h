@@ -9,6 +9,8 @@
 #include "ir/graph.h"
 #include "ir/tensor.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccKernelList QccKernelList; /* ir/kernel.h */
 
 /* What passes and the backend may rely on. */
@@ -130,5 +132,7 @@ QccStatus qcc_infer_same(QccOp *op, const QccType **result);
 #define QCC_OP(name) extern const QccOpDef qcc_op_##name;
 #include "ir/ops.def"
 #undef QCC_OP
+
+#pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "ir/op.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* const: the data; its element type and shape are the blob's. */
 typedef struct QccConstAttrs {
     const QccBlob *blob;
@@ -87,5 +89,7 @@ typedef struct QccGeluAttrs {
 /* Output extent of a window along one dimension; -1: the window does not fit. */
 int64_t qcc_window_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
                           int64_t before, int64_t after, bool ceil);
+
+#pragma GCC visibility pop
 
 #endif

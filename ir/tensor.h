@@ -4,6 +4,8 @@
 
 #include "ir/type.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccTensor {
     const QccType *type;       /* symbols are bound */
     int64_t dim[QCC_MAX_RANK]; /* the type's extents */
@@ -23,5 +25,7 @@ double qcc_tensor_real(const QccTensor *t, int64_t i);
 /* out[count] = the reals of t as f32: plain f32 as is, quantized as (f32)(q - zero) * scale,
  * f16/bf16 widened, integers converted. */
 void qcc_tensor_to_f32(float *out, const QccTensor *t);
+
+#pragma GCC visibility pop
 
 #endif

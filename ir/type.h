@@ -6,6 +6,8 @@
 #include "ir/base/buf.h"
 #include "ir/ir.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* Read-only data shared by constants and types; never changed once it is reachable. */
 typedef struct QccBlob {
     QccDtype dtype;
@@ -104,5 +106,7 @@ void qcc_type_print(QccBuf *buf, const QccType *t);
  * i4/u4 are packed. */
 QccBlob *qcc_blob(QccArena *arena, QccDtype dtype, int rank, const int64_t *dim, const void *data,
                   bool copy);
+
+#pragma GCC visibility pop
 
 #endif

@@ -18,6 +18,8 @@
 #include "ir/op.h"
 #include "ir/ops.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* Changes with every change of a struct that a plugin sees. */
 enum { QCC_PASS_ABI = 1 };
 
@@ -96,5 +98,7 @@ typedef struct QccPlugin {
  * host then names both versions). */
 typedef const QccPlugin *QccPluginQueryFn(uint32_t host_abi);
 #define QCC_PLUGIN_SYMBOL "qcc_plugin_query"
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* The host's allocator: realloc(ptr, new_size) semantics; size 0 frees. May be called from any
  * thread. NULL in QccMem means the C library's. */
 typedef void *QccReallocFn(void *user, void *ptr, size_t size);
@@ -74,5 +76,7 @@ size_t qcc_arena_size(const QccArena *arena);
 /* Checked arithmetic for numbers that come from files: false on overflow or negative operands. */
 bool qcc_mul_i64(int64_t *out, int64_t a, int64_t b);
 bool qcc_add_i64(int64_t *out, int64_t a, int64_t b);
+
+#pragma GCC visibility pop
 
 #endif

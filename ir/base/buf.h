@@ -4,6 +4,8 @@
 
 #include "ir/base/arena.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccBuf {
     QccArena *arena;
     char *data; /* NULL while empty */
@@ -25,5 +27,7 @@ void qcc_buf_f64(QccBuf *buf, double x);
 const char *qcc_read_f32(float *out, const char *s, const char *end);
 const char *qcc_read_f64(double *out, const char *s, const char *end);
 const char *qcc_read_i64(int64_t *out, const char *s, const char *end); /* NULL on overflow */
+
+#pragma GCC visibility pop
 
 #endif

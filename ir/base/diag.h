@@ -5,6 +5,8 @@
 #include "ir/base/arena.h"
 #include "runtime/qcc.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 /* Where something stands: in a file (line and column from 1; 0: not known), in a model (node). */
 typedef struct QccLoc {
     const char *file; /* NULL: none */
@@ -43,5 +45,7 @@ QccStatus qcc_error_in_text(QccDiags *d, QccLoc loc, const char *text, int64_t l
         QccStatus try_status_ = (call);                                                            \
         if (try_status_ != QCC_OK) return try_status_;                                             \
     } while (0)
+
+#pragma GCC visibility pop
 
 #endif

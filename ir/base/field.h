@@ -9,6 +9,8 @@
 #include "ir/base/buf.h"
 #include "ir/base/diag.h"
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef enum QccFieldType {
     QCC_FIELD_BOOL,   /* bool */
     QCC_FIELD_INT,    /* int64_t */
@@ -62,5 +64,7 @@ bool qcc_field_is_default(const QccField *field, const void *object);
 
 /* "name=TYPE (default X): help", one line a row: for --help and docs. */
 void qcc_fields_help(QccBuf *buf, const QccField *fields);
+
+#pragma GCC visibility pop
 
 #endif

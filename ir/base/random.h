@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
+
 typedef struct QccRandom {
     uint64_t state;
 } QccRandom;
@@ -15,5 +17,7 @@ uint32_t qcc_random_u32(QccRandom *r);
 int64_t qcc_random_range(QccRandom *r, int64_t lo, int64_t hi); /* both included */
 float qcc_random_f32(QccRandom *r, float lo, float hi);
 bool qcc_random_bool(QccRandom *r);
+
+#pragma GCC visibility pop
 
 #endif
