@@ -51,7 +51,9 @@ typedef struct QccContractShape {
     int64_t b_n, b_k;
 } QccContractShape;
 
-/* POOL: index space [n, oh, ow, c]. Taps outside [0,ih) x [0,iw) are skipped. */
+/* POOL: index space [n, oh, ow, c]. Taps outside [0,ih) x [0,iw) are skipped. acc is combined tap
+ * by tap, (ky, kx) ascending: f32 from 0 or -inf, acc = acc + x or acc > x ? acc : x; integers give
+ * i32, max from the least value of the element type. */
 typedef struct QccPoolShape {
     bool max; /* else sum */
     int64_t ih, iw, kh, kw, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
@@ -59,8 +61,11 @@ typedef struct QccPoolShape {
 } QccPoolShape;
 
 /* One reduction over a row: combine(lanes) of `term`, whose arguments are the kernel's row
- * arguments and, as arguments 100, 101, ..., the results of earlier stages (f32 or i32). Sums of
- * f32 go by 16 virtual lanes and the tree 8, 4, 2, 1 (docs/numerics.md). */
+ * arguments and, as arguments 100, 101, ..., the results of earlier stages (f32 or i32).
+ * f32, sums as well as max and min: 16 virtual lanes that begin with the identity (0, -inf, inf);
+ * lane i combines elements i, i+16, ... in turn, lane = op(lane, x), lanes that have no element
+ * left stay as they are (a NaN included: no filling up with the identity); then the tree lane[i] =
+ * op(lane[i], lane[i + w]) for w = 8, 4, 2, 1. max and min are those of expr.h. */
 typedef struct QccRowStage {
     enum { QCC_ROW_SUM, QCC_ROW_MAX, QCC_ROW_MIN } combine;
     QccExpr *term; /* per element */
@@ -135,19 +140,27 @@ typedef enum QccSourceKind {
 
 typedef struct QccSource {
     QccSourceKind kind;
-    int index;                   /* RESULT, OPERAND, TEMP */
-    const QccBlob *blob;         /* CONST */
-    int64_t offset;              /* in elements, added to the logical origin */
+    int index;           /* RESULT, OPERAND, WEIGHT, TEMP */
+    const QccBlob *blob; /* CONST; WEIGHT: the operand's data, as i8 or f32 [co][kh][kw][ci] */
+    int64_t offset;      /* in elements, added to the logical origin */
     const int64_t *index_offset; /* RESULT, OPERAND: a logical position that becomes the origin
                                     (rank entries, may be negative into the halo); NULL: zeros */
 } QccSource;
 
+/* `lower` leaves in kernel->epilogue how the op's own value comes from the anchor's acc and the
+ * arguments that lower has added: f32 as `eval` gives it (acc + bias, acc / n, exp(x - max) / sum;
+ * stage results are arguments 100, ...), the raw element of a MOVE, or the raw i32 accumulator.
+ * NULL: acc itself. The backend puts that value in the place of `acc` in the op's epilogue, and
+ * adds the arguments of the latter behind those that are there (narg). */
 typedef struct QccLoweredKernel {
     QccKernel *kernel;
     QccSource source[QCC_KERNEL_ARGS];
+    /* The kernel dimension that dimension i of the op's result lies in; several adjacent ones may
+     * lie in one, row-major. See qcc_lower_strides. */
+    int result_dim[QCC_MAX_RANK];
     /* What must be added to the kernel's raw i32 accumulator (over stored q, without zero points)
      * to get the exact accumulator that `eval` computes: -zx * sum(w) + bias a channel, -z * n a
-     * pixel, ... i32, extents 1 or the index space's; data NULL: nothing. */
+     * pixel, ... Added with wrapping. Extents 1 or the index space's; NULL: nothing. */
     int64_t correction_dim[QCC_MAX_RANK];
     const int32_t *correction;
 } QccLoweredKernel;
@@ -174,5 +187,43 @@ struct QccKernelList {
     int64_t temp_cap;
     int64_t *temp; /* bytes of each temporary */
 };
+
+/* ---- helpers of ops' `lower` (ir/lower.c) ---------------------------------------------------- */
+
+/* A new kernel at the end of the list, with an empty index space of `rank` dimensions. Pointers to
+ * earlier ones stay valid only until then. */
+QccLoweredKernel *qcc_lower_kernel(QccKernelList *list, QccAnchor anchor, int rank,
+                                   const int64_t *extent);
+
+/* Each adds an argument (the first one must be the result) and returns its number. stride: one per
+ * kernel dimension; NULL: zeros. */
+int qcc_lower_result(QccLoweredKernel *k, QccDtype dtype, const int64_t *stride,
+                     const int64_t *index_offset);
+int qcc_lower_operand(QccLoweredKernel *k, int operand, QccDtype dtype, const int64_t *stride,
+                      const int64_t *index_offset);
+int qcc_lower_const_arg(QccLoweredKernel *k, const QccBlob *blob, const int64_t *stride);
+int qcc_lower_weight(QccLoweredKernel *k, int operand, const QccBlob *blob);
+
+/* An empty expression in the list's arena. */
+QccExpr *qcc_lower_expr(QccKernelList *list);
+/* Argument number `arg` as a node of its natural type. */
+int qcc_lower_arg_node(QccExpr *e, const QccLoweredKernel *k, int arg);
+/* The same as a real f32: for a quantized `type`, (f32)(q - zero) * scale, scale and zero being
+ * added as arguments. -1: the quantization is not one pair for the tensor. */
+int qcc_lower_real_node(QccKernelList *list, QccExpr *e, QccLoweredKernel *k, int arg,
+                        const QccType *type);
+
+/* The data of a constant operand, also through the parameters of fused bodies; else NULL. */
+const QccBlob *qcc_lower_const(const QccOp *op, int operand);
+/* Pitch of dimension i of operand `index` (dense for constants), in elements. */
+int64_t qcc_lower_pitch(const QccKernelList *list, const QccOp *op, int index, int i);
+/* Merges the adjacent dimensions [first, last] of a layout into one: extent and stride. false: the
+ * pitches do not allow it. An empty run has extent 1, stride 0. */
+bool qcc_lower_merge(const int64_t *dim, const int64_t *pitch, int first, int last, int64_t *extent,
+                     int64_t *stride);
+/* Strides over the kernel's dimensions from strides over those of the op's result (rank, dim):
+ * false when dimensions that the kernel has merged do not merge in this argument. */
+bool qcc_lower_strides(const QccLoweredKernel *k, int rank, const int64_t *dim,
+                       const int64_t *stride, int64_t *out);
 
 #endif

@@ -39,7 +39,8 @@ typedef enum QccQuantRuleKind {
 
 typedef struct QccQuantRule {
     QccQuantRuleKind kind;
-    int weight, weight_axis; /* AFFINE: operand, and its dimension of output channels */
+    int weight, weight_axis; /* AFFINE: operand, and its dimension of output channels (negative:
+                                from the end) */
     int bias;                /* AFFINE: operand, may be absent; 0: the op has none */
     float scale;             /* FIXED */
     int32_t zero;            /* FIXED, for u8 */

@@ -31,9 +31,12 @@ typedef struct QccPoolAttrs {
     bool include_pad; /* avg: divide by the whole window (padding included), else by what exists */
 } QccPoolAttrs;
 
-/* softmax, layer_norm (over the axes from `axis` on), batchnorm (channel axis), concat. */
+/* softmax and layer_norm normalize over all dimensions from `axis` on, as if they were one;
+ * batchnorm: the channels' dimension; concat: the one that grows.
+ * layer_norm: x, optional scale, optional bias, both of x's shape from axis on.
+ * batchnorm: x, scale[c], bias[c], mean[c], variance[c]. */
 typedef struct QccAxisAttrs {
-    int64_t axis;   /* may be negative: from the end */
+    int64_t axis;   /* may be negative: from the end; once inferred it is not */
     double epsilon; /* norms only */
 } QccAxisAttrs;
 
