@@ -114,9 +114,13 @@ typedef void QccKernelFn(void *const *arg, int64_t begin, int64_t end);
 
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
  * MAP: the first extent (rank 1: blocks of 4096); POOL, DEPTHWISE: n * oh; ROWS: rows;
- * CONTRACT: n * oh * ceil(ow / chunk) * ceil(co / (nr * lanes)); the unit index counts, fastest
- * first: n_outer ? pixels chunks, oh, n, panels : panels, pixel chunks, oh, n. */
+ * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
+ * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. Nothing to do: 0. */
 int64_t qcc_kernel_work(const QccKernel *k, int lanes);
+
+/* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two
+ * groups. */
+int64_t qcc_kernel_panels(const QccKernel *k, int lanes);
 
 /* Multiply-adds count two; for reports. */
 int64_t qcc_kernel_operations(const QccKernel *k);

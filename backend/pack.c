@@ -1,0 +1,144 @@
+/* pack - weights in the order in which the kernels of a target read them.
+ *
+ * CONTRACT, cols = nr*lanes, per group of channels, per panel of cols outputs, per run of taps:
+ *   f32:          for each element e:       w[e] of each column            f32[cols]
+ *   i8, VNNI:     for each four e..e+3:     w[e..e+3] of each column       i8[cols][4]
+ *   i8, MADD16:   for each four e..e+3:     (w[e], w[e+2]) of each column  i16[cols][2]
+ *                                           (w[e+1], w[e+3]) likewise      i16[cols][2]
+ * so that four bytes of A, broadcast, meet MADD16's halves as a & 0x00ff00ff and a >> 8 (16 bit).
+ *
+ * DEPTHWISE, channels padded to a multiple of lanes, taps in the order (ky, kx):
+ *   f32:          w of each channel         f32[tap][channels]
+ *   i8:           taps 2t and 2t+1 of each channel, widened    i16[pair][channels][2]
+ * so that pmaddwd over (a of tap 2t, a of tap 2t+1) works on every x86; an odd last tap is paired
+ * with zero.
+ *
+ * Whatever lies past a run, past the channels or past the taps is zero: what A holds there does not
+ * matter for integers. f32 runs are never padded.
+ */
+#include "backend/pack.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef struct Shape {
+    int64_t outputs; /* per group */
+    int64_t taps;
+    int64_t cols; /* of a panel */
+    int64_t panels;
+    int64_t runs, length; /* length of a run in elements of one output's weights */
+} Shape;
+
+static int64_t round_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b * b;
+}
+
+static Shape shape_of(const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    Shape s = {.taps = c->kh * c->kw};
+    if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
+        s.outputs = c->groups;
+        s.cols = round_up(c->groups, t->lanes);
+        return s;
+    }
+    s.outputs = k->extent[3] / c->groups;
+    s.cols = (int64_t)k->variant.nr * t->lanes;
+    s.panels = (s.outputs + s.cols - 1) / s.cols;
+    qcc_contract_runs(k, &s.runs, &s.length);
+    return s;
+}
+
+void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length)
+{
+    const QccContractShape *c = &k->u.contract;
+    bool whole_row = c->kw > 1 && c->dil_w == 1 && c->groups == 1 && c->a_w == c->ci;
+    *runs = whole_row ? c->kh : c->kh * c->kw;
+    *length = whole_row ? c->kw * c->ci : c->ci;
+}
+
+int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    if (c->b_strided) return 0;
+    Shape s = shape_of(k, t);
+    bool f32 = k->arg[2].dtype == QCC_F32;
+    if (k->anchor == QCC_ANCHOR_DEPTHWISE)
+        return f32 ? s.taps * s.cols * 4 : (s.taps + 1) / 2 * s.cols * 4;
+    int64_t element = f32 ? 4 : t->dot == QCC_DOT_MADD16 ? 2 : 1;
+    int64_t length = f32 ? s.length : round_up(s.length, 4);
+    return c->groups * s.panels * s.runs * length * s.cols * element;
+}
+
+/* One panel of f32: `valid` of `cols` columns exist; column j's weights begin at w + j*depth. */
+static float *pack_panel_f32(float *out, const Shape *s, const float *w, int64_t valid)
+{
+    int64_t depth = s->runs * s->length;
+    for (int64_t e = 0; e < depth; e++, out += s->cols)
+        for (int64_t j = 0; j < valid; j++) out[j] = w[j * depth + e];
+    return out;
+}
+
+static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int64_t valid)
+{
+    int64_t depth = s->runs * s->length;
+    for (int64_t r = 0; r < s->runs; r++)
+        for (int64_t e = 0; e < s->length; e += 4, out += 4 * s->cols)
+            for (int64_t j = 0; j < valid; j++)
+                for (int64_t b = 0; b < 4 && e + b < s->length; b++)
+                    out[4 * j + b] = w[j * depth + r * s->length + e + b];
+    return out;
+}
+
+static int16_t *pack_panel_madd16(int16_t *out, const Shape *s, const int8_t *w, int64_t valid)
+{
+    int64_t depth = s->runs * s->length;
+    for (int64_t r = 0; r < s->runs; r++)
+        for (int64_t e = 0; e < s->length; e += 4, out += 4 * s->cols)
+            for (int64_t j = 0; j < valid; j++)
+                for (int64_t b = 0; b < 4 && e + b < s->length; b++)
+                    out[b % 2 * 2 * s->cols + 2 * j + b / 2] = w[j * depth + r * s->length + e + b];
+    return out;
+}
+
+static void pack_depthwise(void *out, const Shape *s, bool f32, const void *w)
+{
+    const float *wf = w;
+    const int8_t *wi = w;
+    float *of = out;
+    int16_t *oi = out;
+    for (int64_t c = 0; c < s->outputs; c++)
+        for (int64_t tap = 0; tap < s->taps; tap++)
+            if (f32)
+                of[tap * s->cols + c] = wf[c * s->taps + tap];
+            else
+                oi[(tap / 2 * s->cols + c) * 2 + tap % 2] = wi[c * s->taps + tap];
+}
+
+void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
+{
+    const QccContractShape *c = &k->u.contract;
+    assert(!c->b_strided);
+    Shape s = shape_of(k, t);
+    bool f32 = k->arg[2].dtype == QCC_F32;
+    memset(out, 0, (size_t)qcc_pack_size(k, t));
+    if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
+        pack_depthwise(out, &s, f32, w);
+        return;
+    }
+    int64_t depth = s.runs * s.length;
+    for (int64_t g = 0; g < c->groups; g++) {
+        for (int64_t p = 0; p < s.panels; p++) {
+            int64_t first = g * s.outputs + p * s.cols;
+            int64_t rest = s.outputs - p * s.cols;
+            int64_t valid = rest < s.cols ? rest : s.cols;
+            if (f32)
+                out = pack_panel_f32(out, &s, (const float *)w + first * depth, valid);
+            else if (t->dot == QCC_DOT_VNNI)
+                out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid);
+            else
+                out = pack_panel_madd16(out, &s, (const int8_t *)w + first * depth, valid);
+        }
+    }
+}

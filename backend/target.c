@@ -1,0 +1,172 @@
+/* target - the table of bundles, and what this machine can run.
+ *
+ * A bundle is one row. Its CPU model gives LLVM the features and the schedule, and `needs` names
+ * the same features as the host must show them, so the two cannot drift apart unseen: a test
+ * compiles for every row. LLVM ends the process on an unnatural mix of features, hence whole
+ * microarchitecture levels (x86-64 psABI) and models that were built, never features one by one.
+ */
+#include "backend/target.h"
+
+#include <string.h>
+
+/* Bits of qcc_host_features: groups that only appear together. */
+enum {
+    HOST_V2 = 1 << 0, /* SSE3 to SSE4.2, POPCNT, CMPXCHG16B, LAHF */
+    HOST_V3 = 1 << 1, /* AVX, AVX2, BMI1, BMI2, F16C, FMA, LZCNT, MOVBE, and ymm saved by the OS */
+    HOST_V4 = 1 << 2, /* AVX512 F, BW, CD, DQ, VL, and zmm and masks saved by the OS */
+    HOST_VNNI = 1 << 3, /* AVX512_VNNI */
+};
+
+/* Worst first. -prefer-256-bit: the emitter writes 512-bit vectors and means them. */
+static const QccTarget targets[] = {
+    {
+        .name = "x86-64-v2",
+        .cpu = "x86-64-v2",
+        .features = "",
+        .lanes = 4,
+        .registers = 16,
+        .dot = QCC_DOT_MADD16,
+        .fma = false,
+        .needs = HOST_V2,
+    },
+    {
+        .name = "x86-64-v3",
+        .cpu = "x86-64-v3",
+        .features = "",
+        .lanes = 8,
+        .registers = 16,
+        .dot = QCC_DOT_MADD16,
+        .fma = true,
+        .needs = HOST_V2 | HOST_V3,
+    },
+    {
+        .name = "x86-64-v4",
+        .cpu = "x86-64-v4",
+        .features = "-prefer-256-bit",
+        .lanes = 16,
+        .registers = 32,
+        .dot = QCC_DOT_MADD16,
+        .fma = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_V4,
+    },
+    {
+        .name = "x86-64-v4+vnni",
+        .cpu = "cascadelake",
+        .features = "-prefer-256-bit",
+        .lanes = 16,
+        .registers = 32,
+        .dot = QCC_DOT_VNNI,
+        .fma = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI,
+    },
+};
+
+enum { TARGET_COUNT = sizeof targets / sizeof targets[0] };
+
+const QccTarget *qcc_targets(int *n)
+{
+    *n = TARGET_COUNT;
+    return targets;
+}
+
+const QccTarget *qcc_target_find(const char *name)
+{
+    for (int i = 0; i < TARGET_COUNT; i++)
+        if (strcmp(targets[i].name, name) == 0) return &targets[i];
+    return NULL;
+}
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+/* One bit of one register of one cpuid leaf, and the group that needs it. */
+typedef struct CpuidBit {
+    uint32_t group;
+    uint32_t leaf;
+    int reg, bit;
+} CpuidBit;
+
+/* Intel SDM volume 2, CPUID; grouped. */
+static const CpuidBit cpuid_bits[] = {
+    {HOST_V2, 1, ECX, 0},           /* SSE3 */
+    {HOST_V2, 1, ECX, 9},           /* SSSE3 */
+    {HOST_V2, 1, ECX, 13},          /* CMPXCHG16B */
+    {HOST_V2, 1, ECX, 19},          /* SSE4.1 */
+    {HOST_V2, 1, ECX, 20},          /* SSE4.2 */
+    {HOST_V2, 1, ECX, 23},          /* POPCNT */
+    {HOST_V2, 0x80000001u, ECX, 0}, /* LAHF in 64-bit mode */
+    {HOST_V3, 1, ECX, 12},          /* FMA */
+    {HOST_V3, 1, ECX, 22},          /* MOVBE */
+    {HOST_V3, 1, ECX, 27},          /* OSXSAVE */
+    {HOST_V3, 1, ECX, 28},          /* AVX */
+    {HOST_V3, 1, ECX, 29},          /* F16C */
+    {HOST_V3, 7, EBX, 3},           /* BMI1 */
+    {HOST_V3, 7, EBX, 5},           /* AVX2 */
+    {HOST_V3, 7, EBX, 8},           /* BMI2 */
+    {HOST_V3, 0x80000001u, ECX, 5}, /* LZCNT */
+    {HOST_V4, 1, ECX, 27},          /* OSXSAVE */
+    {HOST_V4, 7, EBX, 16},          /* AVX512F */
+    {HOST_V4, 7, EBX, 17},          /* AVX512DQ */
+    {HOST_V4, 7, EBX, 28},          /* AVX512CD */
+    {HOST_V4, 7, EBX, 30},          /* AVX512BW */
+    {HOST_V4, 7, EBX, 31},          /* AVX512VL */
+    {HOST_VNNI, 7, ECX, 11},        /* AVX512_VNNI */
+};
+
+/* Register state that the kernel must save for a group, as bits of XCR0. */
+static const struct {
+    uint32_t group;
+    uint64_t xcr0;
+} saved_state[] = {
+    {HOST_V3, 0x06}, /* xmm, ymm */
+    {HOST_V4, 0xe6}, /* and masks, upper zmm, zmm 16..31 */
+    {HOST_VNNI, 0xe6},
+};
+
+static uint64_t read_xcr0(void)
+{
+    uint32_t a, b, c, d, lo, hi;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return 0;
+    __asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+uint32_t qcc_host_features(void)
+{
+    uint32_t features = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI;
+    for (size_t i = 0; i < sizeof cpuid_bits / sizeof cpuid_bits[0]; i++) {
+        const CpuidBit *row = &cpuid_bits[i];
+        uint32_t r[4] = {0};
+        if (!__get_cpuid_count(row->leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) ||
+            !(r[row->reg] >> row->bit & 1))
+            features &= ~row->group;
+    }
+    uint64_t xcr0 = read_xcr0();
+    for (size_t i = 0; i < sizeof saved_state / sizeof saved_state[0]; i++)
+        if ((xcr0 & saved_state[i].xcr0) != saved_state[i].xcr0) features &= ~saved_state[i].group;
+    return features;
+}
+
+#else
+
+uint32_t qcc_host_features(void)
+{
+    return 0;
+}
+
+#endif
+
+bool qcc_target_runs_here(const QccTarget *t)
+{
+    return (qcc_host_features() & t->needs) == t->needs;
+}
+
+const QccTarget *qcc_target_host(void)
+{
+    for (int i = TARGET_COUNT - 1; i >= 0; i--)
+        if (qcc_target_runs_here(&targets[i])) return &targets[i];
+    return NULL;
+}

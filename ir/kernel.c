@@ -1,0 +1,185 @@
+/* kernel - the canonical text of kernel descriptions, their work units and their names. */
+#include "ir/kernel.h"
+
+#include "ir/type.h"
+
+#include <assert.h>
+
+static const char *const anchor_name[] = {
+    [QCC_ANCHOR_MAP] = "map",
+    [QCC_ANCHOR_CONTRACT] = "contract",
+    [QCC_ANCHOR_DEPTHWISE] = "depthwise",
+    [QCC_ANCHOR_POOL] = "pool",
+    [QCC_ANCHOR_ROWS] = "rows",
+};
+
+static const char *const combine_name[] = {
+    [QCC_ROW_SUM] = "sum",
+    [QCC_ROW_MAX] = "max",
+    [QCC_ROW_MIN] = "min",
+};
+
+/* Work units of a rank 1 map are blocks of this many elements. */
+enum { MAP_BLOCK = 4096 };
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t space(const QccKernel *k)
+{
+    int64_t n = 1;
+    for (int i = 0; i < k->rank; i++) n *= k->extent[i];
+    return n;
+}
+
+/* Whether argument i is reached by the anchor's own strides. */
+static bool is_anchor_operand(const QccKernel *k, int i)
+{
+    return i >= 1 && i <= k->nanchor && k->anchor != QCC_ANCHOR_MAP && k->anchor != QCC_ANCHOR_ROWS;
+}
+
+int64_t qcc_kernel_panels(const QccKernel *k, int lanes)
+{
+    assert(k->anchor == QCC_ANCHOR_CONTRACT && k->variant.nr > 0);
+    int64_t groups = k->u.contract.groups;
+    return groups * ceil_div(k->extent[3] / groups, (int64_t)k->variant.nr * lanes);
+}
+
+int64_t qcc_kernel_work(const QccKernel *k, int lanes)
+{
+    const int64_t *e = k->extent;
+    if (space(k) == 0) return 0;
+    switch (k->anchor) {
+    case QCC_ANCHOR_MAP:
+        if (k->rank == 0) return 1;
+        return k->rank == 1 ? ceil_div(e[0], MAP_BLOCK) : e[0];
+    case QCC_ANCHOR_POOL:
+    case QCC_ANCHOR_DEPTHWISE: return e[0] * e[1];
+    case QCC_ANCHOR_ROWS: return space(k) / e[k->rank - 1];
+    case QCC_ANCHOR_CONTRACT: break;
+    }
+    int64_t chunk = k->variant.chunk > 0 ? k->variant.chunk : e[2];
+    return e[0] * e[1] * ceil_div(e[2], chunk) * qcc_kernel_panels(k, lanes);
+}
+
+int64_t qcc_kernel_operations(const QccKernel *k)
+{
+    switch (k->anchor) {
+    case QCC_ANCHOR_CONTRACT:
+        return 2 * space(k) * k->u.contract.kh * k->u.contract.kw * k->u.contract.ci;
+    case QCC_ANCHOR_DEPTHWISE: return 2 * space(k) * k->u.contract.kh * k->u.contract.kw;
+    case QCC_ANCHOR_POOL: return space(k) * k->u.pool.kh * k->u.pool.kw;
+    case QCC_ANCHOR_ROWS: return space(k) * (k->u.rows.nstage + 1);
+    case QCC_ANCHOR_MAP: break;
+    }
+    return space(k);
+}
+
+static void print_list(QccBuf *buf, const char *head, const int64_t *v, int n, const char *sep)
+{
+    qcc_buf_puts(buf, head);
+    for (int i = 0; i < n; i++) qcc_buf_printf(buf, "%s%lld", i ? sep : "", (long long)v[i]);
+}
+
+static void print_contract(QccBuf *buf, const QccContractShape *c)
+{
+    qcc_buf_printf(buf, "taps %lldx%lld stride %lldx%lld dilation %lldx%lld ci %lld groups %lld\n",
+                   (long long)c->kh, (long long)c->kw, (long long)c->stride_h,
+                   (long long)c->stride_w, (long long)c->dil_h, (long long)c->dil_w,
+                   (long long)c->ci, (long long)c->groups);
+    qcc_buf_printf(buf, "a %lld %lld %lld\n", (long long)c->a_n, (long long)c->a_h,
+                   (long long)c->a_w);
+    if (c->b_strided)
+        qcc_buf_printf(buf, "b strided %lld %lld\n", (long long)c->b_n, (long long)c->b_k);
+    else
+        qcc_buf_puts(buf, "b packed\n");
+}
+
+static void print_pool(QccBuf *buf, const QccPoolShape *p)
+{
+    qcc_buf_printf(buf, "%s of %lldx%lld taps %lldx%lld stride %lldx%lld dilation %lldx%lld",
+                   p->max ? "max" : "sum", (long long)p->ih, (long long)p->iw, (long long)p->kh,
+                   (long long)p->kw, (long long)p->stride_h, (long long)p->stride_w,
+                   (long long)p->dil_h, (long long)p->dil_w);
+    qcc_buf_printf(buf, " pad %lld %lld\n", (long long)p->pad_top, (long long)p->pad_left);
+    qcc_buf_printf(buf, "a %lld %lld %lld\n", (long long)p->a_n, (long long)p->a_h,
+                   (long long)p->a_w);
+}
+
+static void print_expr(QccBuf *buf, const char *head, const QccExpr *e)
+{
+    qcc_buf_printf(buf, "%s\n", head);
+    qcc_expr_print(buf, e);
+    qcc_buf_printf(buf, "result %d\n", e->result);
+}
+
+static void print_rows(QccBuf *buf, const QccRowShape *r)
+{
+    qcc_buf_printf(buf, "%s\n", r->reduced ? "reduced" : "whole");
+    for (int i = 0; i < r->nstage; i++) {
+        qcc_buf_printf(buf, "stage %d %s\n", i, combine_name[r->stage[i].combine]);
+        print_expr(buf, "term", r->stage[i].term);
+        if (r->stage[i].then) print_expr(buf, "then", r->stage[i].then);
+    }
+}
+
+void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant)
+{
+    qcc_buf_printf(buf, "kernel %s\n", anchor_name[k->anchor]);
+    print_list(buf, "space ", k->extent, k->rank, "x");
+    qcc_buf_puts(buf, "\n");
+    switch (k->anchor) {
+    case QCC_ANCHOR_CONTRACT:
+    case QCC_ANCHOR_DEPTHWISE: print_contract(buf, &k->u.contract); break;
+    case QCC_ANCHOR_POOL: print_pool(buf, &k->u.pool); break;
+    case QCC_ANCHOR_ROWS: print_rows(buf, &k->u.rows); break;
+    case QCC_ANCHOR_MAP: break;
+    }
+    for (int i = 0; i < k->narg; i++) {
+        bool anchor = is_anchor_operand(k, i);
+        qcc_buf_printf(buf, "arg %d %s%s", i, qcc_dtype_name(k->arg[i].dtype),
+                       anchor ? " anchor" : "");
+        if (!anchor) print_list(buf, " ", k->arg[i].stride, k->rank, " ");
+        qcc_buf_puts(buf, "\n");
+    }
+    if (k->epilogue) print_expr(buf, "epilogue", k->epilogue);
+    const QccVariant *v = &k->variant;
+    if (variant)
+        qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s\n", v->mr, v->nr, v->unroll,
+                       v->chunk, v->n_outer ? "n-outer" : "m-outer");
+}
+
+static void title_window(QccBuf *buf, int64_t kh, int64_t kw, int64_t sh, int64_t sw)
+{
+    qcc_buf_printf(buf, " k%lldx%lld", (long long)kh, (long long)kw);
+    if (sh != 1 || sw != 1) qcc_buf_printf(buf, " s%lldx%lld", (long long)sh, (long long)sw);
+}
+
+void qcc_kernel_title(QccBuf *buf, const QccKernel *k)
+{
+    const char *name = anchor_name[k->anchor];
+    const QccContractShape *c = &k->u.contract;
+    const QccPoolShape *p = &k->u.pool;
+    bool product = k->anchor == QCC_ANCHOR_CONTRACT && c->kh == 1 && c->kw == 1 && c->groups == 1 &&
+                   k->extent[1] == 1;
+    if (product)
+        name = "matmul";
+    else if (k->anchor == QCC_ANCHOR_CONTRACT)
+        name = "conv";
+    else if (k->anchor == QCC_ANCHOR_POOL)
+        name = p->max ? "maxpool" : "sumpool";
+    qcc_buf_puts(buf, name);
+    print_list(buf, " ", k->extent, k->rank, "x");
+    if (product)
+        qcc_buf_printf(buf, " k%lld", (long long)c->ci);
+    else if (k->anchor == QCC_ANCHOR_CONTRACT || k->anchor == QCC_ANCHOR_DEPTHWISE)
+        title_window(buf, c->kh, c->kw, c->stride_h, c->stride_w);
+    else if (k->anchor == QCC_ANCHOR_POOL)
+        title_window(buf, p->kh, p->kw, p->stride_h, p->stride_w);
+    if (k->anchor == QCC_ANCHOR_CONTRACT && c->groups > 1)
+        qcc_buf_printf(buf, " g%lld", (long long)c->groups);
+    int operand = k->narg > 1 ? 1 : 0;
+    qcc_buf_printf(buf, " %s", qcc_dtype_name(k->arg[operand].dtype));
+}
