@@ -62,6 +62,10 @@ void qcc_field_print(QccBuf *buf, const QccField *field, const void *object);
 /* Whether the member holds its default (then it is not printed). Required fields never do. */
 bool qcc_field_is_default(const QccField *field, const void *object);
 
+/* Whether a member that was set in C keeps the table's bounds and would survive being printed and
+ * read back; posts what does not, at `loc`. */
+QccStatus qcc_field_check(QccDiags *d, QccLoc loc, const QccField *field, const void *object);
+
 /* "name=TYPE (default X): help", one line a row: for --help and docs. */
 void qcc_fields_help(QccBuf *buf, const QccField *fields);
 
