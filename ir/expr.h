@@ -8,36 +8,63 @@
 #define QCC_IR_EXPR_H
 
 #include "ir/base/buf.h"
+#include "runtime/qcc.h"
 
 #pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
 
 typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccExprType;
 
-/* name, operands, meaning. T is the node's type; comparisons give i32 0 or 1. */
-/* clang-format off */
-#define QCC_EXPR_OPS(X)                                                                             \
-    X(arg, 0)    /* argument imm: u8, i8, u16, i16, bool, i32 widen to i32; u32, i64 to i64;        \
-                    f16, bf16, f32 to f32; f64 */                                                   \
-    X(acc, 0)    /* the anchor's accumulator: i32, or f32 */                                        \
-    X(imm, 0)    /* a constant of type T */                                                         \
-    X(add, 2)                                                                                       \
-    X(sub, 2)                                                                                       \
-    X(mul, 2)    /* integers wrap */                                                                \
-    X(div, 2)    /* IEEE for floats; integers truncate, x/0 = 0 */                                  \
-    X(min, 2)    /* a < b ? a : b, so b when either is NaN */                                       \
-    X(max, 2)    /* a > b ? a : b */                                                                \
-    X(neg, 1) X(abs, 1) X(sqrt, 1)                                                                  \
-    X(floor, 1) X(ceil, 1) X(trunc, 1) X(rne, 1) /* floats to integral floats; rne: ties to even */ \
-    X(fma, 3)    /* a * b + c, rounded once; floats */                                              \
-    X(lt, 2) X(le, 2) X(eq, 2) X(ne, 2)          /* ordered but ne; result i32 */                   \
-    X(select, 3) /* a (i32) != 0 ? b : c */                                                         \
-    X(and, 2) X(or, 2) X(xor, 2)                                                                    \
-    X(shl, 2) X(shr, 2) X(sar, 2)                /* i32 and i64; the amount lies in [0, bits) */    \
-    X(bits, 1)   /* reinterprets f32 <-> i32, f64 <-> i64 */                                        \
-    X(cvt, 1)    /* converts to T: int -> float to nearest even; float -> int rounds to nearest     \
-                    even, the value being known to fit (else see qcc_expr_to_i32); between sizes */ \
-    X(lut, 1)    /* byte imm-th argument [a + 128 for i8 | a for u8]: a table of 256 bytes, u8 */
-/* clang-format on */
+/* name, operands, meaning. T is the node's type; comparisons give i32 0 or 1. Signs and payloads of
+ * NaNs are not part of the meaning.
+ *   arg     argument imm: u8, i8, u16, i16, bool, i32 widen to i32; u32, i64 to i64;
+ *           f16, bf16, f32 to f32; f64
+ *   acc     the anchor's accumulator: i32, or f32
+ *   imm     a constant of type T
+ *   add sub mul  integers wrap
+ *   div     IEEE for floats; integers truncate, x/0 = 0
+ *   min     a < b ? a : b, so b when either is NaN
+ *   max     a > b ? a : b
+ *   floor ceil trunc rne  floats to integral floats; rne: ties to even
+ *   fma     a * b + c, rounded once; floats
+ *   lt le eq ne  ordered but ne; the result is i32
+ *   select  a (i32) != 0 ? b : c
+ *   and or xor shl shr sar  i32 and i64; the amount of a shift lies in [0, bits)
+ *   bits    reinterprets f32 <-> i32, f64 <-> i64
+ *   cvt     converts to T: int -> float to nearest even; float -> int rounds to nearest even, the
+ *           value being known to fit (clamp it first: machines differ); between sizes
+ *   lut     byte a & 255 of the imm-th argument, which is a table of 256 bytes; i32 in [0, 255] */
+#define QCC_EXPR_OPS(X)                                                                            \
+    X(arg, 0)                                                                                      \
+    X(acc, 0)                                                                                      \
+    X(imm, 0)                                                                                      \
+    X(add, 2)                                                                                      \
+    X(sub, 2)                                                                                      \
+    X(mul, 2)                                                                                      \
+    X(div, 2)                                                                                      \
+    X(min, 2)                                                                                      \
+    X(max, 2)                                                                                      \
+    X(neg, 1)                                                                                      \
+    X(abs, 1)                                                                                      \
+    X(sqrt, 1)                                                                                     \
+    X(floor, 1)                                                                                    \
+    X(ceil, 1)                                                                                     \
+    X(trunc, 1)                                                                                    \
+    X(rne, 1)                                                                                      \
+    X(fma, 3)                                                                                      \
+    X(lt, 2)                                                                                       \
+    X(le, 2)                                                                                       \
+    X(eq, 2)                                                                                       \
+    X(ne, 2)                                                                                       \
+    X(select, 3)                                                                                   \
+    X(and, 2)                                                                                      \
+    X(or, 2)                                                                                       \
+    X(xor, 2)                                                                                      \
+    X(shl, 2)                                                                                      \
+    X(shr, 2)                                                                                      \
+    X(sar, 2)                                                                                      \
+    X(bits, 1)                                                                                     \
+    X(cvt, 1)                                                                                      \
+    X(lut, 1)
 
 typedef enum QccExprOp {
 #define X(name, nin) QCC_EX_##name,
@@ -93,7 +120,14 @@ void qcc_expr_prune(QccExpr *e);
 void qcc_expr_eval(const QccExpr *e, int64_t n, const void *const *arg, const uint8_t *stride,
                    const void *acc, void *out, QccArena *scratch);
 
-/* One line a node, canonical: "3 = mul f32 1 2". Part of a kernel's text. */
+/* The same for callers with many runs: the blocks are allocated once. `e` is borrowed. */
+typedef struct QccExprEval QccExprEval;
+QccExprEval *qcc_expr_eval_new(const QccExpr *e, QccArena *arena);
+void qcc_expr_eval_run(QccExprEval *v, int64_t n, const void *const *arg, const uint8_t *stride,
+                       const void *acc, void *out);
+
+/* One line a node, canonical: "0 = arg i32 #2", "1 = imm f32 0.5", "3 = mul f32 0 1"; then "result
+ * 3". Part of a kernel's text. */
 void qcc_expr_print(QccBuf *buf, const QccExpr *e);
 
 /* Operands of an op, and its name. */
@@ -101,21 +135,25 @@ int qcc_expr_arity(QccExprOp op);
 const char *qcc_expr_op_name(QccExprOp op);
 
 /* ---- elementary functions over f32 nodes, each one polynomial in one fixed order -------------
- * (qmath.c; errors and ranges in docs/numerics.md; denormal results are 0) */
+ * (expr_math.c; errors and ranges in docs/numerics.md; denormal results are 0). A node of another
+ * type is converted to f32 first; the result is f32. */
 int qcc_expr_exp(QccExpr *e, int x);
 int qcc_expr_log(QccExpr *e, int x);
 int qcc_expr_tanh(QccExpr *e, int x);
 int qcc_expr_erf(QccExpr *e, int x);
 int qcc_expr_sigmoid(QccExpr *e, int x);
-/* x to the power y: exp(y * log|x|) with the exact special cases of C's pow. */
+/* x to the power y, with the special cases of C's pow; through f64, so the error is below 1 ulp. */
 int qcc_expr_pow(QccExpr *e, int x, int y);
 
 /* ---- the quantization steps as nodes (docs/numerics.md) -------------------------------------- */
 
-/* i32 node: saturate(round_half_even(v) + zero) to [qmin, qmax] of an f32 node v in quanta. v is
- * clamped to what i32 can hold first unless `bounded` (|v| < 2^30 has been proven); NaN gives
- * zero's clamp: see docs/numerics.md. */
+/* i32 node: saturate(round_half_even(v) + zero) to [qmin, qmax] of an f32 node v in quanta and an
+ * i32 node zero, |zero| < 2^30. Unless `bounded` (|v| < 2^30 and not NaN has been proven), v is
+ * clamped to +-2^30 first, and a NaN counts as 0, so it gives zero. */
 int qcc_expr_requantize(QccExpr *e, int v, int zero, int32_t qmin, int32_t qmax, bool bounded);
+
+/* The node type that elements of `dtype` widen to. */
+QccExprType qcc_expr_type_of(QccDtype dtype);
 
 #pragma GCC visibility pop
 

@@ -43,8 +43,8 @@ uint16_t qcc_f32_to_bf16(float x);
  * 8, 4, 2, 1. */
 float qcc_sum_f32(const float *x, int64_t n, int64_t stride);
 
-/* y[i] = f(x[i]), by the expressions of expr.h, so equal to compiled code. scratch may be NULL for
- * n up to 4096 elements a call (a block on the stack). */
+/* y[i] = e^x[i] by qcc_expr_exp, so equal to compiled code; y may be x. A call takes about 30 KiB
+ * of scratch whatever n is: call it for many elements at once. */
 void qcc_exp_f32(float *y, const float *x, int64_t n, QccArena *scratch);
 
 /* Whether every accumulator of a contraction fits: 255 * sum|w| + |b| < 2^31 for each output. */
