@@ -86,8 +86,9 @@ void qcc_store_unref(QccStore *store);
 /* What libqcc has, or NULL (libqcc-rt). */
 const QccFacade *qcc_facade(void);
 
-/* The LLVM module, opened at the first call; NULL with a diagnostic when there is none. */
-const QccCodegen *qcc_context_codegen(QccContext *context);
+/* The LLVM module, opened at the first call; NULL when there is none, with a diagnostic when it is
+ * required. */
+const QccCodegen *qcc_context_codegen(QccContext *context, bool required);
 
 /* Makes code for every kernel of a lowered graph: cache, else codegen; several at a time. */
 QccStatus qcc_program_compile(QccProgram *program, bool require_cache);

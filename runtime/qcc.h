@@ -170,7 +170,8 @@ QCC_API QccStatus qcc_model_save(const QccModel *model, const char *path);
 typedef enum QccPrint {
     QCC_PRINT_QIR,      /* the text form, big blobs elided */
     QCC_PRINT_QIR_FULL, /* the text form with every blob */
-    QCC_PRINT_SUMMARY   /* counts, parameters, sizes */
+    QCC_PRINT_SUMMARY,  /* counts, parameters, sizes */
+    QCC_PRINT_BINARY    /* the bytes of a model.bin */
 } QccPrint;
 QCC_API QccStatus qcc_model_print(const QccModel *model, QccPrint what, QccWriteFn *fn, void *user);
 

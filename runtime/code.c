@@ -1,0 +1,219 @@
+/* code - kernels become callable: describe, hash, hit or emit and store, link; several at a time.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthreadpool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/context.h"
+#include "runtime/link.h"
+
+#ifndef QCC_LLVM_VERSION
+#define QCC_LLVM_VERSION "19.1.7" /* a build without LLVM takes the objects of one with it */
+#endif
+
+/* One kernel's way from text to address. Each has an arena of its own, because they run at once. */
+typedef struct Job {
+    QccProgram *program;
+    QccCode *code;
+    const QccKernel *kernel;
+    QccMem mem;
+    QccArena *arena; /* lives as long as the program: holds the mapping */
+    const void *object;
+    size_t size;
+    QccStatus status;
+    const char *error; /* of this job, posted by the thread that waits */
+    const char *note;
+} Job;
+
+static void load_job(void *user)
+{
+    Job *j = user;
+    QccCache *cache = j->program->context->cache;
+    if (!cache) return;
+    j->code->cached = qcc_cache_load(cache, j->arena, j->code->text, strlen(j->code->text),
+                                     &j->object, &j->size, &j->note);
+}
+
+static void emit_job(void *user)
+{
+    Job *j = user;
+    const QccContext *c = j->program->context;
+    double start = qcc_now_ms();
+    j->status = c->codegen->compile(j->kernel, j->program->lowered->target, j->arena, &j->object,
+                                    &j->size, &j->error, NULL);
+    j->code->compile_ms = qcc_now_ms() - start;
+    if (j->status == QCC_OK && c->cache)
+        qcc_cache_store(c->cache, j->arena, j->code->text, strlen(j->code->text), j->object,
+                        j->size);
+}
+
+static void link_job(void *user)
+{
+    Job *j = user;
+    double start = qcc_now_ms();
+    void *address = NULL;
+    j->status =
+        qcc_link_object(&address, j->arena, j->object, j->size, QCC_KERNEL_SYMBOL, &j->error);
+    j->code->link_ms = qcc_now_ms() - start;
+    j->code->bytes = (int64_t)j->size;
+    memcpy(&j->code->fn, &address, sizeof address);
+}
+
+static void run_job(Job *j, void (*fn)(void *))
+{
+    if (j->status == QCC_OK && !qcc_mem_protect(&j->mem, fn, j)) j->status = QCC_ERROR_MEMORY;
+}
+
+/* A hit is linked at once; one that does not link is as good as a miss. */
+static void look_up(void *user, size_t i)
+{
+    Job *j = (Job *)user + i;
+    run_job(j, load_job);
+    if (!j->code->cached) return;
+    run_job(j, link_job);
+    if (j->code->fn) return;
+    j->note = "entry does not link";
+    j->status = QCC_OK;
+    j->error = NULL;
+    j->code->cached = false;
+}
+
+static void emit(void *user, size_t i)
+{
+    Job *j = (Job *)user + i;
+    if (j->code->fn) return;
+    run_job(j, emit_job);
+    if (j->status == QCC_OK) run_job(j, link_job);
+}
+
+static void free_arena(void *arena)
+{
+    qcc_arena_free(arena);
+}
+
+/* The text that names the code: the kernel, then everything else that shapes the object. */
+static const char *code_text(QccArena *arena, const QccKernel *k, const QccTarget *t)
+{
+    QccBuf b;
+    qcc_buf_init(&b, arena);
+    qcc_kernel_print(&b, k, true);
+    qcc_buf_printf(&b, "target %s cpu %s features %s emitter %d llvm " QCC_LLVM_VERSION "\n",
+                   t->name, t->cpu, t->features, QCC_EMITTER_VERSION);
+    return b.data;
+}
+
+static QccStatus report(QccContext *c, const Job *j, const QccKernel *k)
+{
+    QccDiags *d = &c->ir->diags;
+    if (j->note)
+        qcc_note(d, (QccLoc){0}, "a cached kernel is of no use and was made anew: %s", j->note);
+    if (j->status == QCC_OK) return QCC_OK;
+    QccBuf title;
+    qcc_buf_init(&title, j->program->arena);
+    qcc_kernel_title(&title, k);
+    return qcc_fail(d, j->status, (QccLoc){0}, "kernel '%s' cannot be compiled: %s", title.data,
+                    j->error ? j->error : qcc_status_name(j->status));
+}
+
+static QccStatus compile(QccProgram *p, Job *job, int n, pthreadpool_t pool, bool require_cache)
+{
+    QccContext *c = p->context;
+    pthreadpool_parallelize_1d(pool, look_up, job, (size_t)n, 0);
+    int missing = 0;
+    for (int i = 0; i < n; i++) missing += !job[i].code->fn;
+    if (missing && require_cache)
+        return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+                        "%d of %d kernels are not in the cache, and compiling was ruled out",
+                        missing, n);
+    if (missing && !qcc_context_codegen(c, true)) return QCC_ERROR_UNSUPPORTED;
+    if (missing) pthreadpool_parallelize_1d(pool, emit, job, (size_t)n, 0);
+    for (int i = 0; i < n; i++) QCC_TRY(report(c, &job[i], job[i].kernel));
+    return QCC_OK;
+}
+
+QccStatus qcc_program_compile(QccProgram *p, bool require_cache)
+{
+    const QccLowered *l = p->lowered;
+    double start = qcc_now_ms();
+    p->code = QCC_NEW_ARRAY(p->arena, l->nkernel, QccCode);
+    Job *job = QCC_NEW_ARRAY(p->arena, l->nkernel, Job);
+    for (int i = 0; i < l->nkernel; i++) {
+        p->code[i].text = code_text(p->arena, l->kernel[i], l->target);
+        job[i] = (Job){.program = p,
+                       .code = &p->code[i],
+                       .kernel = l->kernel[i],
+                       .mem = {.realloc = p->context->mem.realloc, .user = p->context->mem.user}};
+        job[i].arena = qcc_arena_new(&job[i].mem);
+        if (!job[i].arena) return QCC_ERROR_MEMORY;
+        qcc_arena_defer(p->arena, free_arena, job[i].arena);
+    }
+    int threads = p->context->threads < l->nkernel ? p->context->threads : l->nkernel;
+    pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
+    QccStatus status = compile(p, job, l->nkernel, pool, require_cache);
+    if (pool) pthreadpool_destroy(pool);
+    p->compile_ms = qcc_now_ms() - start;
+    return status;
+}
+
+/* ---- dumps ----------------------------------------------------------------------------------- */
+
+static QccStatus dump_file(QccContext *c, QccArena *arena, const char *folder, int index,
+                           const char *extension, const void *bytes, size_t size)
+{
+    const char *path = qcc_sprintf(arena, "%s/kernel%03d.%s", folder, index, extension);
+    FILE *f = fopen(path, "wb");
+    bool good = f && fwrite(bytes, 1, size, f) == size;
+    if (f && fclose(f) != 0) good = false;
+    if (good) return QCC_OK;
+    return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = path}, "cannot be written: %s",
+                    strerror(errno));
+}
+
+typedef struct Dumping {
+    const QccProgram *program;
+    const char *folder;
+    QccArena *arena;
+} Dumping;
+
+static QccStatus dump_kernels(void *user)
+{
+    Dumping *d = user;
+    const QccProgram *p = d->program;
+    QccContext *c = p->context;
+    if (!p->lowered) return QCC_OK;
+    if (mkdir(d->folder, 0777) != 0 && errno != EEXIST)
+        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = d->folder},
+                        "cannot be made: %s", strerror(errno));
+    const QccCodegen *codegen = qcc_context_codegen(c, true);
+    if (!codegen) return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < p->lowered->nkernel; i++) {
+        const void *object;
+        size_t size;
+        const char *error = NULL;
+        QccCodegenDump dump = {0};
+        QccStatus status = codegen->compile(p->lowered->kernel[i], p->lowered->target, d->arena,
+                                            &object, &size, &error, &dump);
+        if (status != QCC_OK)
+            return qcc_fail(&c->ir->diags, status, (QccLoc){0}, "kernel %d: %s", i, error);
+        QCC_TRY(
+            dump_file(c, d->arena, d->folder, i, "txt", p->code[i].text, strlen(p->code[i].text)));
+        QCC_TRY(dump_file(c, d->arena, d->folder, i, "o", object, size));
+        if (dump.ir) QCC_TRY(dump_file(c, d->arena, d->folder, i, "ll", dump.ir, strlen(dump.ir)));
+        if (dump.assembly)
+            QCC_TRY(
+                dump_file(c, d->arena, d->folder, i, "s", dump.assembly, strlen(dump.assembly)));
+    }
+    return QCC_OK;
+}
+
+QccStatus qcc_program_dump_kernels(const QccProgram *program, const char *folder)
+{
+    Dumping d = {program, folder, qcc_arena_new(&program->context->mem)};
+    if (!d.arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(program->context, dump_kernels, &d);
+    qcc_arena_free(d.arena);
+    return status;
+}

@@ -1,0 +1,378 @@
+/* compile - the facade: the one file that sees frontend, passes, backend and runtime.
+ *
+ *   file -> frontend -> module -> passes (reading frontend's data, running compiled code) -> module
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/target.h"
+#include "frontend/frontend.h"
+#include "passes/manager.h"
+#include "runtime/context.h"
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+static QccStatus init(QccContext *c, const QccContextOptions *options)
+{
+    QccPassRegistry *r = qcc_pass_registry_new(c->arena);
+    c->registry = r;
+    for (const char *const *path = options->plugins; path && *path; path++)
+        QCC_TRY(qcc_plugin_load(r, c->ir, *path));
+    return QCC_OK;
+}
+
+static QccStatus open_data(QccDataset **out, QccContext *c, QccArena *arena, const char *spec,
+                           const QccModule *module, const QccGraph *graph)
+{
+    if (spec) return qcc_dataset_open(out, c->ir, arena, spec, graph);
+    return qcc_dataset_of_module(out, arena, module);
+}
+
+static const QccFacade facade = {.init = init, .import = qcc_import, .open_data = open_data};
+
+const QccFacade *qcc_facade(void)
+{
+    return &facade;
+}
+
+/* ---- compiled code as an executor: calibration runs at full speed ------------------------------
+ */
+
+typedef struct Run {
+    QccProgram *program;
+    QccSession *session;
+    QccModule module;
+    QccArena *arena;
+    const QccGraph *graph;
+    const QccValue **value; /* tap i of the session is this value of `graph` */
+    QccBuffer *buffer;
+} Run;
+
+static void close_run(void *self, void *run)
+{
+    (void)self;
+    Run *r = run;
+    qcc_session_free(r->session);
+    qcc_program_free(r->program);
+    qcc_arena_free(r->arena);
+}
+
+static QccStatus match_taps(Run *r)
+{
+    int n = qcc_session_tap_count(r->session);
+    r->value = QCC_NEW_ARRAY(r->arena, n, const QccValue *);
+    for (int i = 0; i < n; i++) {
+        QccTensorInfo info;
+        const void *data;
+        QCC_TRY(qcc_session_tap(r->session, i, &info, &data));
+        r->value[i] = qcc_graph_find_value(r->graph, info.name);
+    }
+    return QCC_OK;
+}
+
+static QccStatus open_run(void *self, void **run, const QccGraph *g)
+{
+    QccContext *c = self;
+    QccArena *arena = qcc_arena_new(&c->mem);
+    if (!arena) return QCC_ERROR_MEMORY;
+    Run *r = QCC_NEW(arena, Run);
+    r->arena = arena;
+    r->graph = g;
+    r->module.graph = (QccGraph *)(uintptr_t)g; /* is cloned, not changed */
+    QccStore store = {.arena = arena};
+    atomic_init(&store.refs, 2);
+    QccModel model = {.context = c, .store = &store, .module = &r->module};
+    QccProgramOptions options = {.size = sizeof options, .taps = true};
+    QccSessionOptions session = {.size = sizeof session, .threads = c->threads};
+    QccStatus status = qcc_program_new(&r->program, &model, &options);
+    /* The constants belong to g, which outlives the run. */
+    if (r->program) r->program->store = NULL;
+    if (status == QCC_OK) status = qcc_session_new(&r->session, r->program, &session);
+    if (status == QCC_OK) status = match_taps(r);
+    r->buffer = QCC_NEW_ARRAY(arena, g->nparam + qcc_graph_result_count(g), QccBuffer);
+    if (status != QCC_OK) close_run(self, r);
+    *run = status == QCC_OK ? r : NULL;
+    return status;
+}
+
+static QccStatus run_graph(void *self, void *run, const QccTensor *in, const QccTensor *out,
+                           QccTapFn *tap, void *user)
+{
+    (void)self;
+    Run *r = run;
+    int nin = r->graph->nparam, nout = qcc_graph_result_count(r->graph);
+    QccBuffer *b = r->buffer;
+    for (int i = 0; i < nin; i++)
+        b[i] = (QccBuffer){.data = in[i].data, .dtype = in[i].type->dtype};
+    for (int i = 0; i < nout; i++) {
+        const QccType *t = qcc_graph_result(r->graph, i)->type;
+        b[nin + i].dtype = t->dtype;
+        if (out)
+            b[nin + i].data = out[i].data;
+        else if (!b[nin + i].data)
+            b[nin + i].data = qcc_alloc(r->arena, (size_t)qcc_type_bytes(t));
+    }
+    QCC_TRY(qcc_session_run(r->session, b, nin, b + nin, nout));
+    for (int i = 0; tap && i < nin; i++) QCC_TRY(tap(user, r->graph->param[i], &in[i]));
+    for (int i = 0; tap && i < qcc_session_tap_count(r->session); i++) {
+        QccTensorInfo info;
+        const void *data;
+        QCC_TRY(qcc_session_tap(r->session, i, &info, &data));
+        const QccValue *value = r->value[i];
+        if (!value || !value->def) continue;
+        QccTensor t = qcc_tensor_view(value->type, data);
+        QCC_TRY(tap(user, value, &t));
+    }
+    return QCC_OK;
+}
+
+/* ---- pipelines ------------------------------------------------------------------------------- */
+
+/* A path, or the name of a pipeline that is installed beside the library: PREFIX/share/qcc. */
+static const char *pipeline_path(QccArena *arena, const char *name)
+{
+    if (strchr(name, '/') || access(name, R_OK) == 0) return name;
+    Dl_info info;
+    if (!dladdr((const void *)(uintptr_t)&qcc_facade, &info) || !info.dli_fname) return name;
+    const char *slash = strrchr(info.dli_fname, '/');
+    if (!slash) return name;
+    const char *folder[] = {"../share/qcc/pipelines", "../../share/qcc/pipelines",
+                            "../../../share/qcc/pipelines"};
+    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
+        const char *path = qcc_sprintf(arena, "%.*s/%s/%s.yaml", (int)(slash - info.dli_fname),
+                                       info.dli_fname, folder[i], name);
+        if (access(path, R_OK) == 0) return path;
+    }
+    return name;
+}
+
+typedef struct Transforming {
+    QccModel *model;
+    QccPipelineOptions options;
+    QccArena *arena;
+    QccPipeline *pipeline;
+} Transforming;
+
+/* --calib, then the pipeline's own, then the model's samples. */
+static QccStatus open_calibration(void *user, QccDataset **data, const QccGraph *g)
+{
+    Transforming *t = user;
+    QccContext *c = t->model->context;
+    const char *spec = t->options.data ? t->options.data : qcc_pipeline_data(t->pipeline);
+    if (spec) {
+        QCC_TRY(qcc_dataset_open(data, c->ir, t->arena, spec, g));
+        if ((*data)->random) qcc_graph_set_prop(t->model->module->graph, "calibrated-on-random");
+        return QCC_OK;
+    }
+    if (t->model->module->nsamples) return qcc_dataset_of_module(data, t->arena, t->model->module);
+    qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0},
+             "calibration needs data, and there is none");
+    qcc_note(&c->ir->diags, (QccLoc){0},
+             "give --calib DATA.yaml, a data: option of the pipeline's calibrate, or a model that "
+             "carries samples (qcc import MODEL --calib DATA.yaml -o model.bin)");
+    return QCC_ERROR_USAGE;
+}
+
+static QccStatus transform(void *user)
+{
+    Transforming *t = user;
+    QccContext *c = t->model->context;
+    const QccPipelineOptions *o = &t->options;
+    if (!o->pipeline)
+        return qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0}, "no pipeline is given");
+    const char *path = pipeline_path(t->arena, o->pipeline);
+    const void *text;
+    int64_t size;
+    QCC_TRY(qcc_map_file(t->arena, &c->ir->diags, path, &text, &size));
+    QCC_TRY(qcc_pipeline_parse(&t->pipeline, c->registry, c->ir, t->arena, path, text, size, o->set,
+                               t->model->module->graph));
+    const QccTarget *host = qcc_target_host();
+    QccExecutor compiled = {.self = c, .open = open_run, .run = run_graph, .close = close_run};
+    QccPassRun run = {
+        .executor = host && qcc_context_codegen(c, false) ? &compiled : NULL,
+        .open_data = open_calibration,
+        .data_user = t,
+        .print_after = o->print_after,
+        .print_changed = o->print_changed,
+        .verify_each = o->verify_each,
+        .timing = o->timing,
+        .stats = o->stats,
+        .stop_after = o->stop_after,
+        .reproducer = o->reproducer,
+        .print = o->print,
+        .print_user = o->print_user,
+        .progress = c->progress,
+        .progress_user = c->progress_user,
+    };
+    return qcc_pipeline_run(t->pipeline, t->model->module, &run);
+}
+
+QccStatus qcc_model_transform(QccModel *model, const QccPipelineOptions *given)
+{
+    Transforming t = {.model = model, .arena = qcc_arena_new(&model->context->mem)};
+    if (!t.arena) return QCC_ERROR_MEMORY;
+    if (given)
+        memcpy(&t.options, given, given->size < sizeof t.options ? given->size : sizeof t.options);
+    QccStatus status = qcc_guard(model->context, transform, &t);
+    qcc_arena_free(t.arena);
+    return status;
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+typedef struct Embedding {
+    QccModel *model;
+    const char *data;
+    int64_t samples;
+} Embedding;
+
+static QccStatus embed(void *user)
+{
+    Embedding *e = user;
+    return qcc_module_embed(e->model->module, e->model->context->ir, e->model->store->arena,
+                            e->data, e->samples);
+}
+
+QccStatus qcc_model_embed_data(QccModel *model, const char *data_yaml, int64_t samples)
+{
+    Embedding e = {model, data_yaml, samples};
+    return qcc_guard(model->context, embed, &e);
+}
+
+typedef struct TensorCall {
+    QccContext *context;
+    QccTensorFile *out;
+    const QccTensorFile *in;
+    const char *path;
+    QccArena *arena;
+} TensorCall;
+
+static QccStatus load_tensor(void *user)
+{
+    TensorCall *t = user;
+    const QccBlob *blob;
+    QCC_TRY(qcc_npy_load(&blob, t->context->ir, t->arena, t->path));
+    void *data = malloc(blob->size ? (size_t)blob->size : 1);
+    if (!data) return QCC_ERROR_MEMORY;
+    memcpy(data, blob->data, (size_t)blob->size);
+    *t->out = (QccTensorFile){
+        .dtype = blob->dtype, .rank = blob->rank, .data = data, .bytes = (size_t)blob->size};
+    memcpy(t->out->shape, blob->dim, sizeof t->out->shape);
+    return QCC_OK;
+}
+
+static QccStatus save_tensor(void *user)
+{
+    TensorCall *t = user;
+    const QccType *type = qcc_type_shape(t->context->ir, t->in->dtype, t->in->rank, t->in->shape);
+    QccTensor tensor = qcc_tensor_view(type, t->in->data);
+    return qcc_npy_save(t->context->ir, t->path, &tensor);
+}
+
+static QccStatus tensor_call(TensorCall *t, QccStatus (*fn)(void *user))
+{
+    t->arena = qcc_arena_new(&t->context->mem);
+    if (!t->arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(t->context, fn, t);
+    qcc_arena_free(t->arena);
+    return status;
+}
+
+QccStatus qcc_tensor_load(QccTensorFile *tensor, QccContext *context, const char *path)
+{
+    memset(tensor, 0, sizeof *tensor);
+    return tensor_call(&(TensorCall){.context = context, .out = tensor, .path = path}, load_tensor);
+}
+
+QccStatus qcc_tensor_save(const QccTensorFile *tensor, QccContext *context, const char *path)
+{
+    return tensor_call(&(TensorCall){.context = context, .in = tensor, .path = path}, save_tensor);
+}
+
+void qcc_tensor_free(QccTensorFile *tensor)
+{
+    if (tensor) free(tensor->data);
+}
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+static void list_ops(QccBuf *b, const QccIr *ir)
+{
+    for (int i = 0; i < ir->nop; i++)
+        qcc_buf_printf(b, "%-14s %s\n", ir->op[i]->name, ir->op[i]->summary);
+}
+
+static void list_targets(QccBuf *b, bool names_only)
+{
+    int n;
+    const QccTarget *t = qcc_targets(&n);
+    for (int i = 0; i < n; i++) {
+        bool here = qcc_target_runs_here(&t[i]);
+        if (names_only && here) qcc_buf_printf(b, "%s\n", t[i].name);
+        if (!names_only)
+            qcc_buf_printf(b, "%-18s %2d lanes, %2d registers, %s%s\n", t[i].name, t[i].lanes,
+                           t[i].registers, t[i].dot == QCC_DOT_VNNI ? "vnni" : "madd16",
+                           !here                        ? ", not on this machine"
+                           : &t[i] == qcc_target_host() ? ", the default here"
+                                                        : "");
+    }
+}
+
+static void op_help(QccBuf *b, const QccOpDef *def)
+{
+    static const char *const rule[] = {"float", "affine", "elementwise", "same-scale", "fixed"};
+    qcc_buf_printf(b, "%s - %s\n", def->name, def->summary);
+    if (def->max_in < 0)
+        qcc_buf_printf(b, "operands: %d or more\n", def->min_in);
+    else
+        qcc_buf_printf(b, "operands: %d..%d\n", def->min_in, def->max_in);
+    qcc_buf_printf(b, "quantized form: %s\n", rule[def->quant.kind]);
+    qcc_fields_help(b, def->attrs);
+}
+
+typedef struct Describing {
+    QccContext *context;
+    const char *topic;
+    QccWriteFn *fn;
+    void *user;
+    QccArena *arena;
+} Describing;
+
+static QccStatus describe(void *user)
+{
+    Describing *d = user;
+    QccContext *c = d->context;
+    QccBuf b;
+    qcc_buf_init(&b, d->arena);
+    const QccPassDef *pass =
+        strncmp(d->topic, "pass:", 5) == 0 ? qcc_pass_find(c->registry, d->topic + 5) : NULL;
+    const QccOpDef *op =
+        strncmp(d->topic, "op:", 3) == 0 ? qcc_ir_find_op(c->ir, d->topic + 3) : NULL;
+    if (strcmp(d->topic, "passes") == 0)
+        qcc_passes_list(&b, c->registry);
+    else if (strcmp(d->topic, "ops") == 0)
+        list_ops(&b, c->ir);
+    else if (strcmp(d->topic, "targets") == 0)
+        list_targets(&b, false);
+    else if (strcmp(d->topic, "target-names") == 0)
+        list_targets(&b, true);
+    else if (pass)
+        qcc_pass_help(&b, c->registry, pass);
+    else if (op)
+        op_help(&b, op);
+    else
+        return qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0}, "there is no '%s'", d->topic);
+    return d->fn(d->user, b.data ? b.data : "", (size_t)b.len) ? QCC_OK : QCC_ERROR_IO;
+}
+
+QccStatus qcc_describe(QccContext *context, const char *topic, QccWriteFn *fn, void *user)
+{
+    Describing d = {context, topic, fn, user, qcc_arena_new(&context->mem)};
+    if (!d.arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(context, describe, &d);
+    qcc_arena_free(d.arena);
+    return status;
+}

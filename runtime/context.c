@@ -1,0 +1,208 @@
+/* context - contexts, the memory edge, the LLVM module. */
+#define _GNU_SOURCE
+#include "runtime/context.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char *qcc_version(void)
+{
+    return QCC_VERSION;
+}
+
+double qcc_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- the memory edge ------------------------------------------------------------------------ */
+
+typedef struct Guarded {
+    QccStatus (*fn)(void *user);
+    void *user;
+    QccStatus status;
+} Guarded;
+
+static void run_guarded(void *user)
+{
+    Guarded *g = user;
+    g->status = g->fn(g->user);
+}
+
+QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user)
+{
+    Guarded g = {.fn = fn, .user = user};
+    return qcc_mem_protect(&context->mem, run_guarded, &g) ? g.status : QCC_ERROR_MEMORY;
+}
+
+/* ---- stores ---------------------------------------------------------------------------------- */
+
+QccStore *qcc_store_new(QccMem *mem)
+{
+    QccArena *arena = qcc_arena_new(mem);
+    if (!arena) return NULL;
+    QccStore *s = QCC_NEW(arena, QccStore);
+    s->arena = arena;
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+QccStore *qcc_store_ref(QccStore *store)
+{
+    atomic_fetch_add(&store->refs, 1);
+    return store;
+}
+
+void qcc_store_unref(QccStore *store)
+{
+    if (store && atomic_fetch_sub(&store->refs, 1) == 1) qcc_arena_free(store->arena);
+}
+
+/* ---- contexts -------------------------------------------------------------------------------- */
+
+/* Options of an older caller are shorter: what it does not know keeps its default. */
+static QccContextOptions take_options(const QccContextOptions *given)
+{
+    QccContextOptions options = {0};
+    if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+typedef struct Opening {
+    QccContext *context;
+    const QccContextOptions *options;
+} Opening;
+
+static QccStatus open_context(void *user)
+{
+    Opening *o = user;
+    QccContext *c = o->context;
+    const QccContextOptions *options = o->options;
+    c->ir = qcc_ir_new(&c->mem, options->diagnostic, options->diagnostic_user);
+    if (!c->ir) return QCC_ERROR_MEMORY;
+    c->facade = qcc_facade();
+    c->progress = options->progress;
+    c->progress_user = options->progress_user;
+    c->threads = options->threads > 0 ? options->threads : qcc_threads_available();
+    c->module_path = options->module_path ? qcc_strdup(c->arena, options->module_path) : NULL;
+    c->cache = qcc_cache_open(c->arena, &c->ir->diags, options);
+    if (c->facade) return c->facade->init(c, options);
+    if (options->plugins && options->plugins[0])
+        return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+                        "this library has no passes and loads no plugins; use libqcc");
+    return QCC_OK;
+}
+
+QccStatus qcc_context_new(QccContext **context, const QccContextOptions *given)
+{
+    QccContextOptions options = take_options(given);
+    QccMem mem = {.realloc = options.realloc, .user = options.realloc_user};
+    *context =
+        mem.realloc ? mem.realloc(mem.user, NULL, sizeof **context) : malloc(sizeof **context);
+    if (!*context) return QCC_ERROR_MEMORY;
+    QccContext *c = *context;
+    memset(c, 0, sizeof *c);
+    c->mem = mem;
+    pthread_mutex_init(&c->lock, NULL);
+    Opening o = {c, &options};
+    c->arena = qcc_arena_new(&c->mem);
+    QccStatus status = c->arena ? qcc_guard(c, open_context, &o) : QCC_ERROR_MEMORY;
+    if (status == QCC_OK) return QCC_OK;
+    qcc_context_free(c);
+    *context = NULL;
+    return status;
+}
+
+void qcc_context_free(QccContext *context)
+{
+    if (!context) return;
+    qcc_ir_free(context->ir);
+    qcc_arena_free(context->arena);
+    pthread_mutex_destroy(&context->lock);
+    QccMem mem = context->mem;
+    if (mem.realloc)
+        mem.realloc(mem.user, context, 0);
+    else
+        free(context);
+}
+
+int qcc_cpu_count(void)
+{
+    return qcc_threads_available();
+}
+
+/* ---- the LLVM module ------------------------------------------------------------------------- */
+
+/* Beside the library that this function is in: LIBDIR/qcc/qcc-llvm.so. */
+static const char *module_path(QccContext *context)
+{
+    if (context->module_path) return context->module_path;
+    const char *environment = secure_getenv("QCC_LLVM_MODULE");
+    if (environment) return environment;
+    Dl_info info;
+    if (!dladdr((const void *)(uintptr_t)&qcc_context_new, &info) || !info.dli_fname) return NULL;
+    const char *slash = strrchr(info.dli_fname, '/');
+    if (!slash) return NULL;
+    return qcc_sprintf(context->arena, "%.*s/qcc/qcc-llvm.so", (int)(slash - info.dli_fname),
+                       info.dli_fname);
+}
+
+static const QccCodegen *open_module(QccContext *context, const char *path, const char **why)
+{
+    *why = "its path is not known";
+    if (!path) return NULL;
+    /* Never closed: LLVM keeps state for the process's life. */
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        *why = qcc_strdup(context->arena, dlerror());
+        return NULL;
+    }
+    QccCodegenQueryFn *query;
+    *(void **)&query = dlsym(handle, QCC_CODEGEN_SYMBOL);
+    const QccCodegen *codegen = query ? query(QCC_CODEGEN_ABI) : NULL;
+    if (!codegen || codegen->abi != QCC_CODEGEN_ABI) {
+        *why = qcc_sprintf(context->arena, "its interface is %u and %u is wanted",
+                           codegen ? codegen->abi : 0u, (unsigned)QCC_CODEGEN_ABI);
+        return NULL;
+    }
+    return codegen;
+}
+
+const QccCodegen *qcc_context_codegen(QccContext *context, bool required)
+{
+    if (context->codegen) return context->codegen;
+    const char *path = module_path(context), *why;
+    context->codegen = open_module(context, path, &why);
+    if (context->codegen || !required) return context->codegen;
+    qcc_fail(&context->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+             "kernels must be compiled, and the LLVM module %s%s%s cannot be used: %s",
+             path ? "'" : "", path ? path : "", path ? "'" : "", why);
+    qcc_note(&context->ir->diags, (QccLoc){0},
+             "a model whose kernels are all in the cache needs no LLVM module");
+    return NULL;
+}
+
+/* ---- caches ---------------------------------------------------------------------------------- */
+
+QccStatus qcc_cache_info(QccContext *context, QccCacheInfo *info)
+{
+    memset(info, 0, sizeof *info);
+    qcc_cache_measure(context->cache, info);
+    return QCC_OK;
+}
+
+QccStatus qcc_cache_trim(QccContext *context, int64_t bytes)
+{
+    return context->cache ? qcc_cache_shrink(context->cache, bytes) : QCC_OK;
+}
+
+QccStatus qcc_cache_clear(QccContext *context)
+{
+    return qcc_cache_trim(context, 0);
+}

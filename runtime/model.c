@@ -1,0 +1,312 @@
+/* model - models as applications hold them: opening, shapes, saving, printing. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ir/model_bin.h"
+#include "ir/ops.h"
+#include "ir/text.h"
+#include "runtime/context.h"
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+typedef struct Mapping {
+    void *start;
+    size_t size;
+} Mapping;
+
+static void unmap(void *user)
+{
+    Mapping *m = user;
+    munmap(m->start, m->size);
+}
+
+static QccStatus map_file(QccContext *c, QccArena *arena, const char *path, const void **bytes,
+                          int64_t *size)
+{
+    QccLoc loc = {.file = path};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        int error = errno;
+        if (fd >= 0) close(fd);
+        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "cannot be read: %s", strerror(error));
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(fd);
+        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "is not a regular file");
+    }
+    *bytes = "";
+    *size = st.st_size;
+    Mapping *m = QCC_NEW(arena, Mapping);
+    if (st.st_size > 0) {
+        m->size = (size_t)st.st_size;
+        m->start = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        *bytes = m->start;
+    }
+    close(fd);
+    if (st.st_size > 0 && m->start == MAP_FAILED)
+        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "cannot be mapped: %s", strerror(errno));
+    if (st.st_size > 0) qcc_arena_defer(arena, unmap, m);
+    return QCC_OK;
+}
+
+typedef struct Opening {
+    QccModel *model;
+    const char *path; /* of a file, or NULL and the bytes are given */
+    const char *name;
+    const void *bytes;
+    int64_t size;
+} Opening;
+
+static QccStatus open_model(void *user)
+{
+    Opening *o = user;
+    QccModel *m = o->model;
+    QccContext *c = m->context;
+    QccArena *arena = m->store->arena;
+    const char *name = qcc_strdup(arena, o->name);
+    if (o->path) QCC_TRY(map_file(c, arena, o->path, &o->bytes, &o->size));
+    m->file_bytes = o->size;
+    if (c->facade) return c->facade->import(&m->module, c->ir, arena, name, o->bytes, o->size);
+    if (!qcc_model_bin_is(o->bytes, o->size))
+        return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){.file = name},
+                        "is not a model.bin, and this library reads nothing else; use libqcc");
+    return qcc_model_bin_read(&m->module, c->ir, arena, name, o->bytes, o->size);
+}
+
+static QccStatus new_model(QccModel **model, QccContext *context, Opening *o)
+{
+    *model = NULL;
+    QccStore *store = qcc_store_new(&context->mem);
+    if (!store) return QCC_ERROR_MEMORY;
+    o->model = QCC_NEW(store->arena, QccModel);
+    o->model->context = context;
+    o->model->store = store;
+    QccStatus status = qcc_guard(context, open_model, o);
+    if (status == QCC_OK)
+        *model = o->model;
+    else
+        qcc_store_unref(store);
+    return status;
+}
+
+QccStatus qcc_model_open(QccModel **model, QccContext *context, const char *path)
+{
+    return new_model(model, context, &(Opening){.path = path, .name = path});
+}
+
+QccStatus qcc_model_from_memory(QccModel **model, QccContext *context, const char *name,
+                                const void *bytes, size_t size)
+{
+    if (size > INT64_MAX) return QCC_ERROR_USAGE;
+    return new_model(model, context,
+                     &(Opening){.name = name, .bytes = bytes, .size = (int64_t)size});
+}
+
+void qcc_model_free(QccModel *model)
+{
+    if (model) qcc_store_unref(model->store);
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+typedef struct Shaping {
+    QccModel *model;
+    const char *name;
+    const int64_t *shape;
+    int rank;
+} Shaping;
+
+static QccValue *find_input(const QccGraph *g, const char *name)
+{
+    if (!name) return g->nparam == 1 ? g->param[0] : NULL;
+    for (int i = 0; i < g->nparam; i++)
+        if (strcmp(g->param[i]->name, name) == 0) return g->param[i];
+    return NULL;
+}
+
+/* Finds the extent that the wanted one gives the single symbol of dimension d; 0: none. */
+static int64_t solve(const QccDim *d, int64_t wanted)
+{
+    if (!d->sym[0] || d->sym[1] || d->n <= 0 || wanted % d->n != 0) return 0;
+    return wanted / d->n;
+}
+
+static QccStatus set_shape(void *user)
+{
+    Shaping *s = user;
+    QccGraph *g = s->model->module->graph;
+    QccDiags *diags = &g->ir->diags;
+    QccLoc none = {0};
+    QccValue *input = find_input(g, s->name);
+    if (!input)
+        return qcc_fail(diags, QCC_ERROR_USAGE, none, "the model has no input '%s'",
+                        s->name ? s->name : "(its inputs must be named, there are several)");
+    const QccType *t = input->type;
+    if (t->rank != s->rank)
+        return qcc_fail(diags, QCC_ERROR_USAGE, none, "'%s' has %d dimensions, the shape has %d",
+                        input->name, t->rank, s->rank);
+    int64_t *extent = QCC_NEW_ARRAY(g->arena, g->nsymbol, int64_t);
+    for (int i = 0; i < t->rank; i++) {
+        if (!t->dim[i].sym[0]) {
+            if (t->dim[i].n == s->shape[i]) continue;
+            return qcc_fail(diags, QCC_ERROR_USAGE, none,
+                            "dimension %d of '%s' is %lld in the model, the shape says %lld", i,
+                            input->name, (long long)t->dim[i].n, (long long)s->shape[i]);
+        }
+        const QccSymbol *symbol = t->dim[i].sym[0];
+        int64_t n = solve(&t->dim[i], s->shape[i]);
+        if (n < symbol->min || n > symbol->max)
+            return qcc_fail(diags, QCC_ERROR_USAGE, none,
+                            "%lld is no extent for dimension %d of '%s': %s lies in %lld..%lld",
+                            (long long)s->shape[i], i, input->name, symbol->name,
+                            (long long)symbol->min, (long long)symbol->max);
+        for (int k = 0; k < g->nsymbol; k++)
+            if (g->symbol[k] == symbol) extent[k] = n;
+    }
+    /* What this input does not fix takes the smallest value. */
+    for (int k = 0; k < g->nsymbol; k++)
+        if (!extent[k]) extent[k] = g->symbol[k]->min;
+    return g->nsymbol ? qcc_graph_bind(g, extent) : QCC_OK;
+}
+
+QccStatus qcc_model_set_shape(QccModel *model, const char *name, const int64_t *shape, int rank)
+{
+    Shaping s = {model, name, shape, rank};
+    return qcc_guard(model->context, set_shape, &s);
+}
+
+/* ---- saving and printing ----------------------------------------------------------------------
+ */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+static bool write_all(int fd, const char *bytes, int64_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, (size_t)n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return false;
+        bytes += done;
+        n -= done;
+    }
+    return true;
+}
+
+/* A temporary file beside the target, renamed: the file appears whole or not at all. */
+static QccStatus write_file(QccContext *c, QccArena *arena, const char *path, const QccBuf *buf)
+{
+    char *temporary = qcc_sprintf(arena, "%s.XXXXXX", path);
+    int fd = mkstemp(temporary);
+    bool good = fd >= 0 && write_all(fd, buf->data, buf->len);
+    mode_t mask = umask(0);
+    umask(mask);
+    good = good && fchmod(fd, 0666 & ~mask) == 0;
+    int error = errno;
+    if (fd >= 0 && close(fd) != 0 && good) {
+        good = false;
+        error = errno;
+    }
+    if (good && rename(temporary, path) == 0) return QCC_OK;
+    if (good) error = errno;
+    if (fd >= 0) unlink(temporary);
+    return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = path}, "cannot be written: %s",
+                    strerror(error));
+}
+
+typedef struct Saving {
+    const QccModel *model;
+    const char *path;
+    QccPrint what;
+    QccWriteFn *fn;
+    void *user;
+    QccArena *arena;
+} Saving;
+
+static void summarize(QccBuf *b, const QccModel *model)
+{
+    const QccGraph *g = model->module->graph;
+    int64_t parameters = 0, bytes = 0, ops = 0, quantized = 0;
+    QCC_FOR_OPS(op, g)
+    {
+        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
+        if (!blob) {
+            ops++;
+            quantized += op->nout && op->out[0].type->quant;
+            continue;
+        }
+        bytes += blob->size;
+        parameters += qcc_type_count(op->out[0].type);
+    }
+    qcc_buf_printf(b, "graph      %s\n", g->name);
+    for (int i = 0; i < g->nparam; i++) {
+        qcc_buf_printf(b, "input      %s: ", g->param[i]->name);
+        qcc_type_print(b, g->param[i]->type);
+        qcc_buf_puts(b, "\n");
+    }
+    for (int i = 0; i < qcc_graph_result_count(g); i++) {
+        qcc_buf_printf(b, "output     %s: ", qcc_graph_result(g, i)->name);
+        qcc_type_print(b, qcc_graph_result(g, i)->type);
+        qcc_buf_puts(b, "\n");
+    }
+    qcc_buf_printf(b, "ops        %lld, %lld with a quantized result\n", (long long)ops,
+                   (long long)quantized);
+    qcc_buf_printf(b, "constants  %lld values, %lld bytes\n", (long long)parameters,
+                   (long long)bytes);
+    if (model->module->nsamples)
+        qcc_buf_printf(b, "samples    %lld\n", (long long)model->module->samples[0]->dim[0]);
+}
+
+static QccStatus save_or_print(void *user)
+{
+    Saving *s = user;
+    const QccModule *module = s->model->module;
+    QccBuf buf;
+    qcc_buf_init(&buf, s->arena);
+    if (s->path) {
+        if (ends_with(s->path, ".qir"))
+            qcc_module_print(&buf, module, QCC_BLOBS_INLINE, NULL);
+        else
+            qcc_model_bin_write(&buf, module);
+        return write_file(s->model->context, s->arena, s->path, &buf);
+    }
+    if (s->what == QCC_PRINT_SUMMARY)
+        summarize(&buf, s->model);
+    else if (s->what == QCC_PRINT_BINARY)
+        qcc_model_bin_write(&buf, module);
+    else
+        qcc_module_print(&buf, module,
+                         s->what == QCC_PRINT_QIR ? QCC_BLOBS_ELIDED : QCC_BLOBS_INLINE, NULL);
+    return s->fn(s->user, buf.data, (size_t)buf.len) ? QCC_OK : QCC_ERROR_IO;
+}
+
+static QccStatus with_scratch(Saving *s)
+{
+    QccContext *c = s->model->context;
+    s->arena = qcc_arena_new(&c->mem);
+    if (!s->arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(c, save_or_print, s);
+    qcc_arena_free(s->arena);
+    return status;
+}
+
+QccStatus qcc_model_save(const QccModel *model, const char *path)
+{
+    return with_scratch(&(Saving){.model = model, .path = path});
+}
+
+QccStatus qcc_model_print(const QccModel *model, QccPrint what, QccWriteFn *fn, void *user)
+{
+    return with_scratch(&(Saving){.model = model, .what = what, .fn = fn, .user = user});
+}
