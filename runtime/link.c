@@ -72,7 +72,8 @@ static bool is_loaded(const Elf64_Shdr *s)
 {
     /* Unwind tables are of no use: kernels call nothing and throw nothing. */
     enum { SHT_X86_64_UNWIND_TABLE = 0x70000001 };
-    return (s->sh_flags & SHF_ALLOC) && s->sh_size > 0 && s->sh_type != SHT_X86_64_UNWIND_TABLE;
+    return (s->sh_flags & SHF_ALLOC) && s->sh_size > 0 && s->sh_type != SHT_NULL &&
+           s->sh_type != SHT_X86_64_UNWIND_TABLE;
 }
 
 /* Executable sections first, then, on pages of their own, the read-only ones. */
@@ -126,13 +127,13 @@ static bool relocate_one(Object *o, const Elf64_Rela *r, const Elf64_Sym *symbol
     if (r->r_offset > limit || width > limit - r->r_offset)
         return fail(o, "relocation lies outside its section");
     unsigned char *where = o->image + o->place[target] + r->r_offset;
-    int64_t value = (int64_t)((uintptr_t)o->image + to + (uint64_t)r->r_addend);
+    uint64_t value = (uintptr_t)o->image + to + (uint64_t)r->r_addend;
     switch (type) {
     case R_X86_64_64: break;
     case R_X86_64_PC32:
     case R_X86_64_PLT32:
-        value -= (int64_t)(uintptr_t)where;
-        if (value != (int32_t)value) return fail(o, "relocation is out of reach");
+        value -= (uintptr_t)where;
+        if ((int64_t)value != (int32_t)value) return fail(o, "relocation is out of reach");
         break;
     default: return fail(o, "relocation of an unknown kind");
     }
