@@ -1,0 +1,223 @@
+/* contract - what conv2d, fc and matmul share: sums of products in f32 and in exact integers. */
+#include "ir/ops/contract.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- meaning ----------------------------------------------------------------------------------
+ */
+
+static int32_t load_integer(const QccTensor *t, int64_t i)
+{
+    const uint8_t *bytes = t->data;
+    int nibble = 0;
+    switch (t->type->dtype) {
+    case QCC_I8: return ((const int8_t *)t->data)[i];
+    case QCC_U8: return bytes[i];
+    case QCC_I16: return ((const int16_t *)t->data)[i];
+    case QCC_U16: return ((const uint16_t *)t->data)[i];
+    case QCC_I32: return ((const int32_t *)t->data)[i];
+    default: nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
+    }
+    return t->type->dtype == QCC_I4 ? (nibble ^ 8) - 8 : nibble;
+}
+
+/* q - zero of every element. */
+static const QccNumber *centered(const QccTensor *t, QccArena *arena)
+{
+    const QccQuant *q = t->type->quant;
+    QccNumber *out = QCC_NEW_ARRAY(arena, t->count, QccNumber);
+    int64_t index[QCC_MAX_RANK] = {0};
+    for (int64_t i = 0; i < t->count; i++) {
+        const int32_t *zero = q->zero->data;
+        int64_t at = qcc_quant_index(q, t->type->rank, t->dim, index);
+        out[i].i = load_integer(t, i) - zero[at];
+        for (int d = t->type->rank - 1; d >= 0 && ++index[d] == t->dim[d]; d--) index[d] = 0;
+    }
+    return out;
+}
+
+bool qcc_product_is_integer(const QccOp *op)
+{
+    return qcc_op_quantized(op, 0) && qcc_op_quantized(op, 1);
+}
+
+QccStatus qcc_product_init(QccProduct *p, const QccOp *op, const QccTensor *in,
+                           const QccTensor *result, bool has_bias, QccArena *arena)
+{
+    *p = (QccProduct){.y = result->data};
+    p->integer = in[0].type->quant && in[1].type->quant;
+    if (p->integer) {
+        p->x = centered(&in[0], arena);
+        p->w = centered(&in[1], arena);
+    } else {
+        p->x = in[0].data;
+        p->w = in[1].data;
+    }
+    if (!has_bias) return QCC_OK;
+    if (in[2].type->dtype != (p->integer ? QCC_I32 : QCC_F32))
+        return qcc_op_error(op, "'%s' needs a bias of i32 over quantized operands; it is %s",
+                            op->def->name, qcc_op_type_text(op, 2));
+    p->bias = in[2].data;
+    return QCC_OK;
+}
+
+/* The same source, compiled for processors with and without fma: one instruction, or a slow call of
+ * the C library with the same result. */
+static inline __attribute__((always_inline)) void fma_row(QccNumber *restrict acc, float x,
+                                                          const QccNumber *restrict w, int64_t n)
+{
+    for (int64_t o = 0; o < n; o++) acc[o].f = fmaf(x, w[o].f, acc[o].f);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) static void fma_row_avx2(QccNumber *acc, float x,
+                                                             const QccNumber *w, int64_t n)
+{
+    fma_row(acc, x, w, n);
+}
+#endif
+
+static void fma_row_any(QccNumber *acc, float x, const QccNumber *w, int64_t n)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) {
+        fma_row_avx2(acc, x, w, n);
+        return;
+    }
+#endif
+    fma_row(acc, x, w, n);
+}
+
+void qcc_product_step(bool integer, QccNumber *acc, QccNumber x, const QccNumber *w, int64_t n)
+{
+    if (!integer) {
+        fma_row_any(acc, x.f, w, n);
+        return;
+    }
+    for (int64_t o = 0; o < n; o++) /* unsigned: wraps */
+        acc[o].i = (int32_t)((uint32_t)acc[o].i + (uint32_t)x.i * (uint32_t)w[o].i);
+}
+
+void qcc_product_bias(bool integer, QccNumber *acc, const QccNumber *bias, int64_t n)
+{
+    for (int64_t o = 0; o < n; o++) {
+        if (integer)
+            acc[o].i = (int32_t)((uint32_t)acc[o].i + (uint32_t)bias[o].i);
+        else
+            acc[o].f += bias[o].f;
+    }
+}
+
+const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t cols,
+                                       QccArena *arena)
+{
+    QccNumber *out = QCC_NEW_ARRAY(arena, rows * cols, QccNumber);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < cols; c++) out[c * rows + r] = w[r * cols + c];
+    }
+    return out;
+}
+
+QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit)
+{
+    float sx;
+    QCC_TRY(qcc_op_tensor_quant(op, 0, &sx, NULL));
+    const QccType *w = op->in[1].value->type, *y = op->out[0].type;
+    int64_t dim[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0};
+    bool known = w->quant && w->quant->kind == QCC_QUANT_STATIC && qcc_type_extents(w, dim);
+    for (int i = 0; known && i < w->rank; i++) known = i == axis || w->quant->block[i] == 0;
+    if (!known)
+        return qcc_op_error(op, "'%s' needs weights with one scale an output channel; w is %s",
+                            op->def->name, qcc_op_type_text(op, 1));
+    unit->rank = y->rank;
+    for (int i = 0; i < y->rank; i++) unit->dim[i] = 1;
+    if (y->rank > 0) unit->dim[y->rank - 1] = dim[axis];
+    unit->value = QCC_NEW_ARRAY(arena, dim[axis], double);
+    for (int64_t o = 0; o < dim[axis]; o++) {
+        index[axis] = o;
+        const float *sw = w->quant->scale->data;
+        unit->value[o] = (double)sx * sw[qcc_quant_index(w->quant, w->rank, dim, index)];
+    }
+    return QCC_OK;
+}
+
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+/* Weights as [co][inner]; integers as i8 around 0 (u8 with zero 128 names the same reals). NULL:
+ * the kernels know no such weights. */
+static const QccBlob *kernel_weights(const QccOp *op, QccArena *arena, const QccBlob *w, int64_t co,
+                                     int64_t inner, int64_t o_stride, int64_t i_stride)
+{
+    const QccQuant *q = op->in[1].value->type->quant;
+    bool integer = qcc_product_is_integer(op);
+    int32_t shift = w->dtype == QCC_U8 ? 128 : 0;
+    if (integer) {
+        if (w->dtype != QCC_I8 && w->dtype != QCC_U8) return NULL;
+        const int32_t *zero = q->zero->data;
+        for (int64_t i = 0; i < q->zero->size / 4; i++) {
+            if (zero[i] != shift) return NULL;
+        }
+    } else if (w->dtype != QCC_F32) {
+        return NULL;
+    }
+    int64_t size = integer ? 1 : 4, dim[2] = {co, inner};
+    char *data = qcc_alloc_array(arena, co * inner, (size_t)size);
+    const uint8_t *from = w->data;
+    for (int64_t o = 0; o < co; o++) {
+        for (int64_t i = 0; i < inner; i++) {
+            int64_t src = o * o_stride + i * i_stride, dst = o * inner + i;
+            if (integer)
+                data[dst] = (char)(from[src] - shift);
+            else
+                memcpy(data + dst * size, from + src * size, (size_t)size);
+        }
+    }
+    return qcc_blob(arena, integer ? QCC_I8 : QCC_F32, 2, dim, data, false);
+}
+
+QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
+                            const int64_t *origin, const QccBlob *w, int64_t o_stride,
+                            int64_t i_stride, bool has_bias)
+{
+    const QccType *x = op->in[0].value->type;
+    bool integer = qcc_product_is_integer(op);
+    int last = k->kernel->rank - 1;
+    int64_t co = k->kernel->extent[last];
+    const QccContractShape *shape = &k->kernel->u.contract;
+    int64_t inner = shape->kh * shape->kw * shape->ci;
+    if (integer ? x->dtype != QCC_U8 : x->dtype != QCC_F32 || x->quant)
+        return QCC_ERROR_UNSUPPORTED;
+    const QccBlob *packed = kernel_weights(op, list->arena, w, co, inner, o_stride, i_stride);
+    if (!packed) return QCC_ERROR_UNSUPPORTED;
+
+    qcc_lower_operand(k, 0, x->dtype, NULL, origin);
+    qcc_lower_weight(k, 1, packed);
+    k->kernel->nanchor = 2;
+    if (!integer) {
+        if (!has_bias) return QCC_OK;
+        int64_t stride[QCC_MAX_RANK] = {0};
+        stride[last] = 1;
+        int bias = qcc_lower_operand(k, 2, QCC_F32, stride, NULL);
+        QccExpr *e = qcc_lower_expr(list);
+        int acc = qcc_expr_acc(e, QCC_EX_F32);
+        e->result = qcc_expr_op2(e, QCC_EX_add, acc, qcc_lower_arg_node(e, k, bias));
+        k->kernel->epilogue = e;
+        return QCC_OK;
+    }
+    const QccBlob *bias = has_bias ? qcc_lower_const(op, 2) : NULL;
+    if (has_bias && (!bias || bias->dtype != QCC_I32)) return QCC_ERROR_UNSUPPORTED;
+    int32_t zero;
+    if (!qcc_quant_is_tensor(x->quant, NULL, &zero)) return QCC_ERROR_UNSUPPORTED;
+    uint32_t *correction = QCC_NEW_ARRAY(list->arena, co, uint32_t); /* unsigned: wraps */
+    const int8_t *q = packed->data;
+    for (int64_t o = 0; o < co; o++) {
+        uint32_t sum = 0;
+        for (int64_t i = 0; i < inner; i++) sum += (uint32_t)q[o * inner + i];
+        correction[o] = (bias ? ((const uint32_t *)bias->data)[o] : 0) - (uint32_t)zero * sum;
+    }
+    k->correction = (const int32_t *)correction;
+    k->correction_dim[last] = co;
+    return QCC_OK;
+}

@@ -1,0 +1,54 @@
+/* contract - what conv2d, fc and matmul share: sums of products in f32 and in exact integers.
+ *
+ *   f32:     y = 0;  y = fma(x, w, y) for k ascending;  y = y + bias
+ *   integer: y = sum of (qx - zx) * (qw - zw), plus the i32 bias, modulo 2^32 (that it does not
+ * wrap is proven by whoever quantizes)
+ */
+#ifndef QCC_IR_OPS_CONTRACT_H
+#define QCC_IR_OPS_CONTRACT_H
+
+#include "ir/ops/common.h"
+
+/* An f32, or an integer that the zero point has been taken from. */
+typedef union QccNumber {
+    float f;
+    int32_t i;
+} QccNumber;
+
+/* The operands of one contraction, as numbers. */
+typedef struct QccProduct {
+    bool integer;
+    const QccNumber *x, *w, *bias; /* bias NULL: none */
+    QccNumber *y;
+} QccProduct;
+
+/* Reads operands 0, 1 and (has_bias) 2: integers when both 0 and 1 are quantized. */
+QccStatus qcc_product_init(QccProduct *p, const QccOp *op, const QccTensor *in,
+                           const QccTensor *result, bool has_bias, QccArena *arena);
+
+/* acc[o] += x * w[o] for o < n, the f32 way or the integer way. */
+void qcc_product_step(bool integer, QccNumber *acc, QccNumber x, const QccNumber *w, int64_t n);
+/* acc[o] += bias[o] */
+void qcc_product_bias(bool integer, QccNumber *acc, const QccNumber *bias, int64_t n);
+/* w[rows][cols] -> [cols][rows] */
+const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t cols,
+                                       QccArena *arena);
+
+/* `unit` of a contraction whose output channels are the result's last dimension and dimension
+ * `axis` of operand 1: scale of x times scale of each channel of w. */
+QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit);
+
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+/* Whether operands 0 and 1 are both quantized (else both must be f32). */
+bool qcc_product_is_integer(const QccOp *op);
+
+/* Adds A, B and, for f32, the bias with its addition; for integers the correction
+ * bias[o] - zx * sum(w[o]). `w` is the operand's data, w(o, i) = w[o * o_stride + i * i_stride]
+ * with o < co, i < inner. QCC_ERROR_UNSUPPORTED when the types have no kernel. */
+QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
+                            const int64_t *origin, const QccBlob *w, int64_t o_stride,
+                            int64_t i_stride, bool has_bias);
+
+#endif

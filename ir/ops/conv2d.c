@@ -1,0 +1,186 @@
+/* conv2d - y[n,oy,ox,o] = sum over ky, kx, c of x[n,iy,ix,c] * w[o,ky,kx,c], plus bias[o].
+ *
+ * iy = oy*stride - top + ky*dilation, likewise ix; c runs over the group of o. The sum goes by
+ * (ky, kx, c) ascending. A tap in the padding is a tap that reads 0 (the zero point), not one that
+ * is left out: compiled code finds such zeros in the halo around x. It makes a difference only to
+ * the sign of a zero, and to weights that are infinite or NaN.
+ */
+#include "ir/ops/contract.h"
+
+#define EXTENT_MAX 1048576
+
+static const QccField attrs[] = {
+    {"stride", QCC_FIELD_INTS, offsetof(QccConvAttrs, stride), "[1,1]", 1, EXTENT_MAX, NULL,
+     "[h, w]"},
+    {"pad", QCC_FIELD_INTS, offsetof(QccConvAttrs, pad), "[0,0,0,0]", 0, EXTENT_MAX, NULL,
+     "[top, left, bottom, right], zeros around x"},
+    {"dilation", QCC_FIELD_INTS, offsetof(QccConvAttrs, dilation), "[1,1]", 1, EXTENT_MAX, NULL,
+     "[h, w], the distance of neighbouring taps"},
+    {"groups", QCC_FIELD_INT, offsetof(QccConvAttrs, groups), "1", 1, EXTENT_MAX, NULL,
+     "parts that input and output channels fall into; as many as channels: depthwise"},
+    {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    const QccConvAttrs *a = op->attrs;
+    bool has_bias = qcc_op_has(op, 2);
+    QCC_TRY(qcc_op_need_f32(op, 0, has_bias ? 2 : 1));
+    QCC_TRY(qcc_op_need_ints(op, "stride", &a->stride, 2));
+    QCC_TRY(qcc_op_need_ints(op, "pad", &a->pad, 4));
+    QCC_TRY(qcc_op_need_ints(op, "dilation", &a->dilation, 2));
+    const QccType *x = qcc_op_real(op, 0), *w = qcc_op_real(op, 1);
+    if (x->rank != 4 || w->rank != 4)
+        return qcc_op_error(op,
+                            "'conv2d' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; they are %s "
+                            "and %s",
+                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    int64_t c, k[4];
+    QCC_TRY(qcc_op_extent(op, 0, 3, &c));
+    for (int i = 0; i < 4; i++) QCC_TRY(qcc_op_extent(op, 1, i, &k[i]));
+    if (a->groups < 1 || c % a->groups || k[0] % a->groups || c / a->groups != k[3])
+        return qcc_op_error(op,
+                            "'conv2d' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; with groups=%lld, "
+                            "c is %lld in x, w has %lld of it and %lld outputs",
+                            (long long)a->groups, (long long)c, (long long)k[3], (long long)k[0]);
+    QccDim dim[4] = {x->dim[0], {0}, {0}, w->dim[0]};
+    for (int i = 0; i < 2; i++)
+        QCC_TRY(qcc_infer_window(op, 1 + i, k[1 + i], a->stride.v[i], a->dilation.v[i], a->pad.v[i],
+                                 a->pad.v[2 + i], false, &dim[1 + i]));
+    if (has_bias) {
+        const QccType *b = qcc_op_real(op, 2);
+        if (b->rank != 1 || !qcc_dim_equal(&b->dim[0], &w->dim[0]))
+            return qcc_op_error(op, "'conv2d' needs a bias for each of %lld outputs; it is %s",
+                                (long long)k[0], qcc_op_type_text(op, 2));
+    }
+    *result = qcc_type(op->graph->ir, QCC_F32, 4, dim, NULL);
+    return QCC_OK;
+}
+
+/* ---- meaning ----------------------------------------------------------------------------------
+ */
+
+/* One output pixel. `w` is [kh][kw][c][o] here, so that neighbouring outputs lie side by side. */
+static void pixel(const QccProduct *p, const QccConvAttrs *a, const int64_t *xd, const int64_t *wd,
+                  const QccNumber *w, const QccNumber *image, int64_t oy, int64_t ox, QccNumber *y)
+{
+    int64_t co = wd[0] / a->groups, ci = wd[3];
+    for (int64_t ky = 0; ky < wd[1]; ky++) {
+        for (int64_t kx = 0; kx < wd[2]; kx++) {
+            int64_t iy = oy * a->stride.v[0] - a->pad.v[0] + ky * a->dilation.v[0];
+            int64_t ix = ox * a->stride.v[1] - a->pad.v[1] + kx * a->dilation.v[1];
+            bool inside = iy >= 0 && iy < xd[1] && ix >= 0 && ix < xd[2];
+            const QccNumber *x = inside ? image + (iy * xd[2] + ix) * xd[3] : NULL;
+            for (int64_t c = 0; c < ci; c++, w += wd[0]) {
+                for (int64_t g = 0; g < a->groups; g++) {
+                    QccNumber value = x ? x[g * ci + c] : (QccNumber){0};
+                    qcc_product_step(p->integer, y + g * co, value, w + g * co, co);
+                }
+            }
+        }
+    }
+    if (p->bias) qcc_product_bias(p->integer, y, p->bias, wd[0]);
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    QccProduct p;
+    QCC_TRY(qcc_product_init(&p, op, in, result, qcc_op_has(op, 2), arena));
+    const int64_t *xd = in[0].dim, *wd = in[1].dim, *yd = result->dim;
+    const QccNumber *w = qcc_product_transpose(p.w, wd[0], wd[1] * wd[2] * wd[3], arena);
+    for (int64_t i = 0; i < result->count; i++) p.y[i].i = 0;
+    QccNumber *y = p.y;
+    for (int64_t n = 0; n < yd[0]; n++) {
+        const QccNumber *image = p.x + n * xd[1] * xd[2] * xd[3];
+        for (int64_t oy = 0; oy < yd[1]; oy++) {
+            for (int64_t ox = 0; ox < yd[2]; ox++, y += yd[3])
+                pixel(&p, op->attrs, xd, wd, w, image, oy, ox, y);
+        }
+    }
+    return QCC_OK;
+}
+
+static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)
+{
+    return qcc_product_unit(op, 0, arena, u);
+}
+
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccConvAttrs *a = op->attrs;
+    const QccBlob *w = qcc_lower_const(op, 1);
+    const QccLayout *x = list->in[0];
+    int64_t yd[QCC_MAX_RANK];
+    if (!w || !x || !qcc_type_extents(op->out[0].type, yd)) return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < 2; i++) { /* the padding must be there to be read */
+        if (x->halo_before[1 + i] < a->pad.v[i] || x->halo_after[1 + i] < a->pad.v[2 + i])
+            return QCC_ERROR_UNSUPPORTED;
+    }
+    bool depthwise = a->groups > 1 && a->groups == w->dim[0] && w->dim[3] == 1;
+    QccLoweredKernel *k =
+        qcc_lower_kernel(list, depthwise ? QCC_ANCHOR_DEPTHWISE : QCC_ANCHOR_CONTRACT, 4, yd);
+    k->kernel->u.contract = (QccContractShape){.kh = w->dim[1],
+                                               .kw = w->dim[2],
+                                               .stride_h = a->stride.v[0],
+                                               .stride_w = a->stride.v[1],
+                                               .dil_h = a->dilation.v[0],
+                                               .dil_w = a->dilation.v[1],
+                                               .ci = w->dim[3],
+                                               .groups = a->groups,
+                                               .a_n = x->pitch[0],
+                                               .a_h = x->pitch[1],
+                                               .a_w = x->pitch[2]};
+    qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, NULL);
+    int64_t *origin = QCC_NEW_ARRAY(list->arena, 4, int64_t);
+    origin[1] = -a->pad.v[0];
+    origin[2] = -a->pad.v[1];
+    int64_t inner = w->dim[1] * w->dim[2] * w->dim[3];
+    return qcc_product_lower(op, list, k, origin, w, inner, 1, qcc_op_has(op, 2));
+}
+
+/* ---- sample -----------------------------------------------------------------------------------
+ */
+
+static void sample(QccRandom *r, QccSample *s)
+{
+    int64_t groups = qcc_random_range(r, 0, 2) ? 1 : qcc_random_range(r, 2, 20);
+    int64_t ci = qcc_random_range(r, 1, groups > 1 ? 2 : 19);
+    int64_t co = qcc_random_range(r, 1, groups > 1 ? 2 : 37);
+    QccConvAttrs a = {.stride = {2, {0}}, .pad = {4, {0}}, .dilation = {2, {0}}, .groups = groups};
+    int64_t x[4] = {qcc_random_range(r, 1, 2), 0, 0, ci * groups};
+    int64_t w[4] = {co * groups, 0, 0, ci};
+    for (int i = 0; i < 2; i++) {
+        w[1 + i] = qcc_random_range(r, 1, 3);
+        a.stride.v[i] = qcc_random_range(r, 1, 3);
+        a.dilation.v[i] = qcc_random_range(r, 1, 2);
+        a.pad.v[i] = qcc_random_range(r, 0, 2);
+        a.pad.v[2 + i] = qcc_random_range(r, 0, 2);
+        x[1 + i] = (w[1 + i] - 1) * a.dilation.v[i] + qcc_random_range(r, 1, 7);
+    }
+    QccValue *in[3] = {qcc_sample_param(s, qcc_sample_shape(s, 4, x)),
+                       qcc_sample_const(s, qcc_sample_shape(s, 4, w)), NULL};
+    int nin = 2;
+    if (qcc_random_bool(r)) in[nin++] = qcc_sample_const(s, qcc_sample_shape(s, 1, w));
+    s->quantizable = true;
+    qcc_sample_op(s, &qcc_op_conv2d, in, nin, &a);
+}
+
+const QccOpDef qcc_op_conv2d = {
+    .name = "conv2d",
+    .summary = "convolution of x[n,h,w,c] with w[o,kh,kw,c/groups], plus bias[o]",
+    .min_in = 2,
+    .max_in = 3,
+    .nout = 1,
+    .traits = QCC_TRAIT_CONTRACTION | QCC_TRAIT_HOMOGENEOUS,
+    .attr_size = sizeof(QccConvAttrs),
+    .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_AFFINE, .weight = 1, .weight_axis = 0, .bias = 2},
+    .infer = infer,
+    .eval = eval,
+    .unit = unit,
+    .sample = sample,
+    .lower = lower,
+};

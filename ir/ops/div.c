@@ -1,0 +1,27 @@
+/* div - y = a / b; integers truncate, and x / 0 is 0. */
+#include "ir/ops/common.h"
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    (void)op;
+    return qcc_expr_op2(e, QCC_EX_div, arg[0], arg[1]);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    (void)random;
+    s->quantizable = true;
+    qcc_sample_binary(s, &qcc_op_div);
+}
+
+const QccOpDef qcc_op_div = {
+    .name = "div",
+    .summary = "y = a / b; integers truncate, and x / 0 is 0",
+    .min_in = 2,
+    .max_in = 2,
+    .nout = 1,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
+    .infer = qcc_infer_map,
+    .map = map,
+    .sample = sample,
+};

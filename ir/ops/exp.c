@@ -1,0 +1,26 @@
+/* exp - y = e to the power x. */
+#include "ir/ops/common.h"
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    (void)op;
+    return qcc_expr_exp(e, arg[0]);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    (void)random;
+    qcc_sample_unary(s, &qcc_op_exp, NULL);
+}
+
+const QccOpDef qcc_op_exp = {
+    .name = "exp",
+    .summary = "y = e to the power x",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .quant = {.kind = QCC_QUANT_FLOAT},
+    .infer = qcc_infer_function,
+    .map = map,
+    .sample = sample,
+};

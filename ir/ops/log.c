@@ -1,0 +1,26 @@
+/* log - y = natural logarithm of x. */
+#include "ir/ops/common.h"
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    (void)op;
+    return qcc_expr_log(e, arg[0]);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    (void)random;
+    qcc_sample_unary(s, &qcc_op_log, NULL);
+}
+
+const QccOpDef qcc_op_log = {
+    .name = "log",
+    .summary = "y = natural logarithm of x",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .quant = {.kind = QCC_QUANT_FLOAT},
+    .infer = qcc_infer_function,
+    .map = map,
+    .sample = sample,
+};

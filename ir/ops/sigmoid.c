@@ -1,0 +1,29 @@
+/* sigmoid - y = 1 / (1 + e^-x). */
+#include "ir/ops/common.h"
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    (void)op;
+    return qcc_expr_sigmoid(e, arg[0]);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    (void)random;
+    s->quantizable = true;
+    qcc_sample_unary(s, &qcc_op_sigmoid, NULL);
+}
+
+const QccOpDef qcc_op_sigmoid = {
+    .name = "sigmoid",
+    .summary = "y = 1 / (1 + e^-x)",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .quant = {.kind = QCC_QUANT_FIXED,
+              .scale = 1.0F / 256,
+              .zero = 0}, /* the result lies in [0, 1] */
+    .infer = qcc_infer_function,
+    .map = map,
+    .sample = sample,
+};
