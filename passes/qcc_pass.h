@@ -74,6 +74,14 @@ QccStatus qcc_pass_progress(QccPassCtx *ctx, const char *what, int64_t done, int
 
 typedef struct QccHistogram QccHistogram; /* passes/observers/histogram.h */
 
+/* Called from `observe`: asks for the distribution of `value`, a real value at the top level of the
+ * graph, over at most `samples` samples (0: all). The histogram is empty until every pass that
+ * observes in this row has asked, full when `run` is called, and lives until then ends. Asking
+ * twice gives the same histogram, over the larger number of samples. */
+const QccHistogram *qcc_pass_observe(QccPassCtx *ctx, const QccValue *value, int64_t samples);
+/* The histogram that `observe` of this or another pass in the row asked for, or NULL. */
+const QccHistogram *qcc_pass_observed(QccPassCtx *ctx, const QccValue *value);
+
 typedef struct QccObserverDef {
     uint32_t abi;
     const char *name, *summary;

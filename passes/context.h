@@ -1,0 +1,46 @@
+/* context - what is behind QccPassCtx. Private to the manager, and to calibrate for the observers.
+ */
+#ifndef QCC_PASSES_CONTEXT_H
+#define QCC_PASSES_CONTEXT_H
+
+#include "passes/pipeline.h"
+
+/* A pattern of a scope: compiled once, and whether it matched anything yet. */
+typedef struct QccScopePattern {
+    const char *text; /* its address identifies the item of the option */
+    void *regex;      /* regex_t; NULL: it did not compile */
+    bool matched;
+} QccScopePattern;
+
+typedef struct QccObservations QccObservations;
+
+struct QccPassCtx {
+    QccIr *ir;
+    QccArena *scratch;
+    const QccPipeline *pipeline;
+    const QccStep *step;
+    const QccPassRun *run;
+    const QccExecutor *executor;
+    int64_t *stat; /* one per name in step->def->stats */
+    int nstat;
+    int npattern;
+    int64_t pattern_cap;
+    QccScopePattern *pattern;
+    QccStatus deferred;    /* the first failure that a function without a status met */
+    QccObservations *seen; /* what `observe` asked for; NULL: no observing pass */
+    QccArena *data_arena;  /* lives as long as the run */
+    QccDataset **data;     /* where the open dataset is kept; NULL inside: not opened yet */
+    const QccGraph **data_graph;
+};
+
+/* scope.c: reports the patterns that matched nothing. */
+QccStatus qcc_scope_finish(QccPassCtx *ctx);
+
+/* observe.c */
+QccObservations *qcc_observations_new(QccArena *arena);
+/* Reads the data once and fills every histogram that was asked for. Nothing asked for: does
+ * nothing.
+ */
+QccStatus qcc_observations_collect(QccPassCtx *ctx, QccGraph *g);
+
+#endif

@@ -1,0 +1,45 @@
+/* percentile - the range that holds all but a few of the numbers, equally few cut at either end. */
+#include <math.h>
+
+#include "passes/observers/histogram.h"
+
+typedef struct Opts {
+    double percentile;
+} Opts;
+
+static const QccField fields[] = {{"percentile", QCC_FIELD_FLOAT, offsetof(Opts, percentile),
+                                   "99.99", 50, 100, NULL,
+                                   "percent of the numbers that stay inside the range"},
+                                  {0}};
+
+/* The ends are edges of bins, at most one bin's width outside the percentile proper. */
+static void estimate(const QccHistogram *h, const void *opts, int levels, float *lo, float *hi)
+{
+    (void)levels;
+    const Opts *o = opts;
+    int first, last;
+    *lo = h->min;
+    *hi = h->max;
+    if (!qcc_histogram_span(h, &first, &last)) return;
+
+    /* How many numbers may be cut at one end. */
+    double cut = floor((double)h->count * (100 - o->percentile) / 200);
+    int64_t below = 0, above = 0;
+    while (first < last && (double)(below + qcc_histogram_at(h, first)) <= cut) {
+        below += qcc_histogram_at(h, first++);
+    }
+    while (last > first && (double)(above + qcc_histogram_at(h, last)) <= cut) {
+        above += qcc_histogram_at(h, last--);
+    }
+    if (below) *lo = (float)qcc_histogram_edge(h, first);
+    if (above) *hi = (float)qcc_histogram_edge(h, last + 1);
+}
+
+const QccObserverDef qcc_observer_percentile = {
+    .abi = QCC_PASS_ABI,
+    .name = "percentile",
+    .summary = "all but a few of the numbers, equally few cut at either end",
+    .opts_size = sizeof(Opts),
+    .opts = fields,
+    .estimate = estimate,
+};
