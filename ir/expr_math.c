@@ -1,0 +1,198 @@
+/* expr_math - elementary functions and the requantization, as expressions.
+ *
+ * Range reduction after Cody and Waite (Software Manual for the Elementary Functions, 1980); log
+ * follows the scheme of Sun's fdlibm (s = f / (2 + f)). The coefficients are our own, derived by
+ * tests/numerics/fit.py, whose output stands behind each table: the largest weighted error of the
+ * polynomial. The errors of the functions are in docs/numerics.md, and tests/unit/test_qmath.c
+ * holds them against values of 60 digits.
+ *
+ * Operations that choose by comparison put the constant first where a NaN must pass through: min
+ * and max give their second operand when either is NaN.
+ */
+#include "ir/expr.h"
+
+#include <math.h>
+
+/* Shorthands of this file: nodes of one expression `e`. */
+#define OP1(op, a)       qcc_expr_op1(e, QCC_EX_##op, (a))
+#define OP2(op, a, b)    qcc_expr_op2(e, QCC_EX_##op, (a), (b))
+#define OP3(op, a, b, c) qcc_expr_op3(e, QCC_EX_##op, (a), (b), (c))
+#define F32(x)           qcc_expr_f32(e, (x))
+#define F64(x)           qcc_expr_imm(e, QCC_EX_F64, (x), 0)
+#define I32(x)           qcc_expr_i32(e, (x))
+#define CVT(type, a)     qcc_expr_cvt(e, QCC_EX_##type, (a))
+#define BITS(type, a)    qcc_expr_bits(e, QCC_EX_##type, (a))
+
+/* c[0] + x * (c[1] + x * (...)), by fma from the highest order down. */
+static int horner_f32(QccExpr *e, int x, const float *c, int n)
+{
+    int p = F32(c[n - 1]);
+    for (int i = n - 2; i >= 0; i--) p = OP3(fma, p, x, F32(c[i]));
+    return p;
+}
+
+static int horner_f64(QccExpr *e, int x, const double *c, int n)
+{
+    int p = F64(c[n - 1]);
+    for (int i = n - 2; i >= 0; i--) p = OP2(add, OP2(mul, p, x), F64(c[i]));
+    return p;
+}
+#define HORNER_F32(x, c) horner_f32(e, (x), (c), (int)(sizeof(c) / sizeof *(c)))
+#define HORNER_F64(x, c) horner_f64(e, (x), (c), (int)(sizeof(c) / sizeof *(c)))
+
+/* ln 2 in two parts; k * hi is exact for |k| < 256. */
+static const float ln2_hi = 0x1.62e4p-1f, ln2_lo = 0x1.7f7d1cp-20f;
+
+/* e^x = 2^n e^r with n = rne(x / ln 2), e^r = 1 + r + r^2 q(r). Adding 1.5 * 2^23 rounds to an
+ * integer that then stands in the low bits, so that no conversion is needed. */
+int qcc_expr_exp(QccExpr *e, int x)
+{
+    static const float q[] = {0x1.fffffcp-2f, 0x1.55548cp-3f, 0x1.555858p-5f, 0x1.123dep-7f,
+                              0x1.6ac746p-10f};         /* 2^-28.2 */
+    static const float lo = -87.33654f, hi = 88.72283f; /* e^lo >= 2^-126, e^hi < 2^128 */
+    x = CVT(F32, x);
+    int c = OP2(max, F32(lo), OP2(min, F32(hi), x));
+    int z = OP3(fma, c, F32(0x1.715476p+0f), F32(0x1.8p23f));
+    int n = OP2(sub, z, F32(0x1.8p23f));
+    int r = OP3(fma, n, F32(-ln2_lo), OP3(fma, n, F32(-ln2_hi), c));
+    int p = OP2(add, OP3(fma, HORNER_F32(r, q), OP2(mul, r, r), r), F32(1));
+    int y = BITS(F32, OP2(add, BITS(I32, p), OP2(shl, BITS(I32, z), I32(23))));
+    y = OP3(select, OP2(lt, x, F32(lo)), F32(0), y);
+    y = OP3(select, OP2(lt, F32(hi), x), F32(INFINITY), y);
+    return OP3(select, OP2(eq, x, x), y, x);
+}
+
+/* |x| = 2^k m with m in [sqrt(1/2), sqrt(2)), for finite x but 0; k is i32. Denormals are scaled
+ * up first. */
+static void split(QccExpr *e, int x, int *k, int *m)
+{
+    int tiny = OP2(lt, x, F32(0x1p-126f));
+    int bits = BITS(I32, OP3(select, tiny, OP2(mul, x, F32(0x1p24f)), x));
+    int up = OP2(sar, OP2(sub, bits, I32(0x3f3504f3)), I32(23));
+    *m = BITS(F32, OP2(sub, bits, OP2(shl, up, I32(23))));
+    *k = OP2(sub, up, OP3(select, tiny, I32(24), I32(0)));
+}
+
+/* log x = k ln 2 + log(1 + f); with s = f / (2 + f): log(1 + f) = 2 atanh s = f - f^2/2 +
+ * s (f^2/2 + R(s^2)). */
+int qcc_expr_log(QccExpr *e, int x)
+{
+    static const float c[] = {0x1.555554p-1f, 0x1.999c26p-2f, 0x1.23d3ep-2f,
+                              0x1.f13aeap-3f}; /* 2^-35.2 */
+    x = CVT(F32, x);
+    int k, m;
+    split(e, x, &k, &m);
+    k = CVT(F32, k);
+    int f = OP2(sub, m, F32(1));
+    int s = OP2(div, f, OP2(add, F32(2), f));
+    int z = OP2(mul, s, s);
+    int r = OP2(mul, z, HORNER_F32(z, c));
+    int half = OP2(mul, F32(0.5f), OP2(mul, f, f));
+    int low = OP3(fma, s, OP2(add, half, r), OP2(mul, k, F32(ln2_lo)));
+    int y = OP3(fma, k, F32(ln2_hi), OP2(sub, f, OP2(sub, half, low)));
+    y = OP3(select, OP2(eq, x, F32(INFINITY)), x, y);
+    y = OP3(select, OP2(eq, x, F32(0)), F32(-INFINITY), y);
+    return OP3(select, OP2(le, F32(0), x), y, F32(NAN)); /* negative, or NaN */
+}
+
+/* y, which is not negative, with the sign of x. */
+static int with_sign_of(QccExpr *e, int x, int y)
+{
+    int sign = OP2(and, BITS(I32, x), I32(INT32_MIN));
+    return BITS(F32, OP2(or, sign, BITS(I32, y)));
+}
+
+/* Of t = |x|: t + t^3 P(t^2) below 0.625, else 1 - 2 / (e^2t + 1). */
+int qcc_expr_tanh(QccExpr *e, int x)
+{
+    static const float c[] = {-0x1.555532p-2f, 0x1.1106f6p-3f, -0x1.b835a4p-5f, 0x1.51f8cep-6f,
+                              -0x1.750ce6p-8f}; /* 2^-27.7 */
+    x = CVT(F32, x);
+    int t = OP1(abs, x), z = OP2(mul, t, t);
+    int small = OP3(fma, OP2(mul, t, z), HORNER_F32(z, c), t);
+    int large = OP2(add, qcc_expr_exp(e, OP2(add, t, t)), F32(1));
+    large = OP2(sub, F32(1), OP2(div, F32(2), large));
+    return with_sign_of(e, x, OP3(select, OP2(lt, t, F32(0.625f)), small, large));
+}
+
+/* Of t = |x|: t + t P(t^2) below 0.921875, else 1 - e^(-t - t G(t)); from 4 on that is 1. */
+int qcc_expr_erf(QccExpr *e, int x)
+{
+    static const float c[] = {0x1.06eba6p-3f,  -0x1.8126e8p-2f, 0x1.ce1ab4p-4f,
+                              -0x1.b68e66p-6f, 0x1.474a0ep-8f,  -0x1.3a48e2p-11f}; /* 2^-25.9 */
+    static const float g[] = {0x1.07798p-3f,  0x1.4531e6p-1f,   0x1.b32e2cp-4f, -0x1.856fa6p-6f,
+                              0x1.dde06ap-9f, -0x1.53620ap-12f, 0x1.7bc35ep-17f}; /* 2^-30.3 */
+    x = CVT(F32, x);
+    int t = OP2(min, F32(4), OP1(abs, x));
+    int small = OP3(fma, t, HORNER_F32(OP2(mul, t, t), c), t);
+    int minus = OP1(neg, t);
+    int large = qcc_expr_exp(e, OP3(fma, minus, HORNER_F32(t, g), minus));
+    large = OP2(sub, F32(1), large);
+    return with_sign_of(e, x, OP3(select, OP2(lt, t, F32(0.921875f)), small, large));
+}
+
+/* With u = e^-|x|, which never overflows: 1 / (1 + u), or u / (1 + u) below zero. */
+int qcc_expr_sigmoid(QccExpr *e, int x)
+{
+    x = CVT(F32, x);
+    int u = qcc_expr_exp(e, OP1(neg, OP1(abs, x)));
+    int top = OP3(select, OP2(lt, x, F32(0)), u, F32(1));
+    return OP2(div, top, OP2(add, F32(1), u));
+}
+
+/* 2^t with t = y log2|x|, in f64, rounded to f32 at the end. */
+static int pow_magnitude(QccExpr *e, int ax, int y)
+{
+    static const double l[] = {0x1.71547652b82fep+1, 0x1.ec709dc3a048p-1,  0x1.2776c50ee3411p-1,
+                               0x1.a61762d71cef8p-2, 0x1.484afb48352f9p-2, 0x1.0ca169f7a1c81p-2,
+                               0x1.c46c3f2561d9bp-3, 0x1.b5a48ec7b122bp-3}; /* 2^-54.5 */
+    static const double p[] = {0x1.62e42fefa3a19p-1,  0x1.ebfbdff82c5bbp-3,  0x1.c6b08d703cf4p-5,
+                               0x1.3b2ab6fb9cd5ep-7,  0x1.5d87fe9d6813cp-10, 0x1.4309131840a17p-13,
+                               0x1.ffcb5426853ecp-17, 0x1.62bfb1b5a5ea6p-20, 0x1.b675aad343f6p-24,
+                               0x1.e63ec8ac83428p-28}; /* 2^-52 */
+    int k, m;
+    split(e, ax, &k, &m);
+    m = CVT(F64, m);
+    int s = OP2(div, OP2(sub, m, F64(1)), OP2(add, m, F64(1)));
+    int log2 = OP2(add, CVT(F64, k), OP2(mul, s, HORNER_F64(OP2(mul, s, s), l)));
+    log2 = OP3(select, OP2(eq, ax, F32(0)), F64(-INFINITY), log2);
+    log2 = OP3(select, OP2(eq, ax, F32(INFINITY)), F64(INFINITY), log2);
+    int t = OP2(mul, CVT(F64, y), log2);
+    int c = OP2(max, F64(-200), OP2(min, F64(200), t));
+    int z = OP2(add, c, F64(0x1.8p52));
+    int r = OP2(sub, c, OP2(sub, z, F64(0x1.8p52)));
+    int power = OP2(add, OP2(mul, r, HORNER_F64(r, p)), F64(1));
+    int amount = qcc_expr_imm(e, QCC_EX_I64, 0, 52);
+    power = BITS(F64, OP2(add, BITS(I64, power), OP2(shl, BITS(I64, z), amount)));
+    power = OP3(select, OP2(lt, t, F64(-126)), F64(0), power);
+    power = OP3(select, OP2(eq, t, t), power, t);
+    return CVT(F32, power);
+}
+
+int qcc_expr_pow(QccExpr *e, int x, int y)
+{
+    x = CVT(F32, x);
+    y = CVT(F32, y);
+    int ax = OP1(abs, x), half = OP2(mul, y, F32(0.5f));
+    int whole = OP2(eq, OP1(floor, y), y);
+    int odd = OP2(and, whole, OP2(ne, OP1(floor, half), half));
+    int minus = OP2(lt, BITS(I32, x), I32(0)); /* also -0 */
+    int r = pow_magnitude(e, ax, y);
+    r = OP3(select, OP2(and, minus, odd), OP1(neg, r), r);
+    int finite = OP2(and, OP2(lt, x, F32(0)), OP2(lt, ax, F32(INFINITY)));
+    r = OP3(select, OP2(and, finite, OP2(eq, whole, I32(0))), F32(NAN), r);
+    r = OP3(select, OP2(eq, x, x), r, x);
+    int ends = OP2(and, OP2(eq, ax, F32(1)), OP2(eq, OP1(abs, y), F32(INFINITY)));
+    int one = OP2(or, ends, OP2(or, OP2(eq, x, F32(1)), OP2(eq, y, F32(0))));
+    return OP3(select, one, F32(1), r);
+}
+
+int qcc_expr_requantize(QccExpr *e, int v, int zero, int32_t qmin, int32_t qmax, bool bounded)
+{
+    if (!bounded) {
+        v = OP3(select, OP2(eq, v, v), v, F32(0));
+        v = OP2(min, OP2(max, v, F32(-0x1p30f)), F32(0x1p30f));
+    }
+    int q = OP2(add, CVT(I32, v), zero);
+    return OP2(min, OP2(max, q, I32(qmin)), I32(qmax));
+}
