@@ -33,10 +33,10 @@ typedef struct QccStep {
     const QccValue *value; /* what it computes */
     int kernel;            /* KERNEL: index into QccLowered.kernel */
     int nref;
-    QccRef ref[QCC_KERNEL_ARGS]; /* KERNEL: argument by argument. FILL: the value. EVAL: operands,
-                                    then results */
-    const QccLayout *layout;     /* FILL */
-    uint32_t fill;               /* FILL: the element's bits */
+    QccRef *ref; /* KERNEL: argument by argument. FILL: the value's logical element (0, 0, ...).
+                    EVAL: operands (an absent one: index -1), then results; all dense */
+    const QccLayout *layout; /* FILL: what lies in the halos is written, nothing else */
+    uint32_t fill;           /* FILL: the element's bits */
     QccDtype fill_dtype;
     int64_t work; /* KERNEL: work units */
 } QccStep;
@@ -62,7 +62,8 @@ typedef struct QccLowered {
     QccStep *step;
     int nconst;
     int64_t const_cap;
-    const QccBlob **constant; /* 64-byte aligned data */
+    const QccBlob **constant; /* 64-byte aligned data; followed by QCC_READ_SLACK bytes where a
+                                 kernel may read them */
     int nplace;
     int64_t place_cap;
     QccPlacement *place;
@@ -74,7 +75,10 @@ typedef struct QccLowerOptions {
     bool taps; /* every value of the top level keeps a place of its own until the end */
 } QccLowerOptions;
 
-/* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed. */
+/* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed.
+ * What has no kernel becomes an EVAL step; that never fails. Steps run in order; all work units of
+ * one may run at once. In a MAP kernel the result may lie exactly over an argument (same strides,
+ * same size of element): every element is read before it is written, and written once. */
 QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const QccTarget *target,
                     const QccLowerOptions *options);
 

@@ -1,0 +1,32 @@
+/* lower - a graph becomes steps over buffers; see lowering.h for the stages. */
+#include "backend/lower.h"
+
+#include "backend/lowering.h"
+
+QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const QccTarget *target,
+                    const QccLowerOptions *options)
+{
+    *out = NULL;
+    QccLowering *l = QCC_NEW(arena, QccLowering);
+    *l = (QccLowering){
+        .arena = arena,
+        .ir = g->ir,
+        .g = g,
+        .target = target,
+        .taps = options && options->taps,
+        .out = QCC_NEW(arena, QccLowered),
+    };
+    l->out->graph = g;
+    l->out->target = target;
+    qcc_table_init(&l->values, arena);
+    qcc_table_init(&l->kernels, arena);
+    qcc_table_init(&l->constants, arena);
+    qcc_table_init(&l->packed, arena);
+
+    qcc_plan_ops(l);
+    qcc_plan_layouts(l);
+    qcc_emit_steps(l);
+    QCC_TRY(qcc_plan_memory(l));
+    *out = l->out;
+    return QCC_OK;
+}
