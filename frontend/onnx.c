@@ -1,0 +1,431 @@
+/* onnx - a ModelProto becomes a graph: opset, names, parameters, initializers, nodes, results. */
+#include "frontend/onnx.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum {
+    OPSET_MIN = 7,
+    OPSET_KNOWN = 21,     /* the newest whose operators were looked at */
+    SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent */
+    SYMBOLS = 256,        /* dynamic extents by different names */
+    RESULTS = 4096,
+    UNSUPPORTED_LISTED = 1000 /* nodes that are named one by one */
+};
+
+/* ---- values by name ----------------------------------------------------------------------- */
+
+static QccOnnxValue *value_slot(const QccOnnxImport *im, const char *name)
+{
+    uint64_t mask = (uint64_t)im->value_cap - 1;
+    uint64_t i = XXH3_64bits(name, strlen(name)) & mask;
+    while (im->value[i].name && strcmp(im->value[i].name, name)) i = (i + 1) & mask;
+    return &im->value[i];
+}
+
+static QccOnnxValue *find_value(const QccOnnxImport *im, const char *name)
+{
+    QccOnnxValue *v = value_slot(im, name);
+    return v->name ? v : NULL;
+}
+
+/* The entry of a new name, which is borrowed; NULL when it is taken. */
+static QccOnnxValue *add_value(QccOnnxImport *im, const char *name)
+{
+    QccOnnxValue *v = value_slot(im, name);
+    if (v->name) return NULL;
+    im->nvalue++;
+    assert(im->nvalue * 2 <= im->value_cap);
+    v->name = name;
+    return v;
+}
+
+/* Room for every name that the file defines, at most half full, so that searches end. */
+static void make_table(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    int64_t names = 1 + (int64_t)g->n_input + (int64_t)g->n_initializer;
+    for (size_t i = 0; i < g->n_node; i++) names += (int64_t)g->node[i]->n_output;
+    im->value_cap = 16;
+    while (im->value_cap < 2 * names) im->value_cap *= 2;
+    im->value = QCC_NEW_ARRAY(im->scratch, im->value_cap, QccOnnxValue);
+}
+
+const char *qcc_onnx_value_name(QccOnnxImport *im, const char *name)
+{
+    return name && name[0] ? qcc_strdup(im->arena, name) : NULL;
+}
+
+/* ---- parameters and initializers ---------------------------------------------------------- */
+
+/* An identifier for the text form; "d" and a number where nothing of `param` can be kept. */
+static const QccSymbol *make_symbol(QccOnnxImport *im, const char *param)
+{
+    for (int64_t i = 0; param && i < im->nsymbol; i++) {
+        if (!strcmp(im->symbol[i].param, param)) return im->symbol[i].symbol;
+    }
+    char *name = qcc_strdup(im->arena, param ? param : "");
+    for (char *c = name; *c; c++) {
+        if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
+    }
+    bool taken = !isalpha((unsigned char)name[0]);
+    for (int64_t i = 0; i < im->nsymbol; i++) taken |= !strcmp(im->symbol[i].symbol->name, name);
+    if (taken) name = qcc_sprintf(im->arena, "d%lld_%s", (long long)im->nsymbol, name);
+    const QccSymbol *symbol = qcc_graph_symbol(im->graph, name, 1, SYMBOL_MAX);
+    im->symbol =
+        qcc_grow(im->scratch, im->symbol, im->nsymbol, &im->symbol_cap, sizeof *im->symbol);
+    im->symbol[im->nsymbol++] = (QccOnnxSymbol){param ? param : "", symbol};
+    return symbol;
+}
+
+/* What the type of a graph's input says: false when no op here can take such a value. */
+static bool input_dtype(QccOnnxImport *im, const Onnx__ValueInfoProto *info, QccDtype *dtype,
+                        const char **what)
+{
+    const Onnx__TypeProto *type = info->type;
+    *what = "what is no tensor";
+    if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return false;
+    *what = qcc_onnx_dtype_name(im->scratch, type->tensor_type->elem_type);
+    return qcc_onnx_dtype(dtype, type->tensor_type->elem_type);
+}
+
+static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, QccOnnxValue *v)
+{
+    QccLoc loc = {.file = im->file, .node = qcc_strdup(im->arena, info->name)};
+    QccDtype dtype;
+    const char *what;
+    if (!input_dtype(im, info, &dtype, &what)) {
+        v->unsupported = what; /* said with the nodes that read it */
+        return QCC_OK;
+    }
+    const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
+    if (!shape) return qcc_error(im->d, loc, "input '%s' has no shape", info->name);
+    if (shape->n_dim > QCC_MAX_RANK) {
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc,
+                        "input '%s' has %zu dimensions, at most %d", info->name, shape->n_dim,
+                        QCC_MAX_RANK);
+    }
+    QccDim dim[QCC_MAX_RANK] = {{0}};
+    int64_t bytes = 8;
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
+        bool known = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+        bool named = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+                     d->dim_param[0];
+        if (known && d->dim_value >= 0) { /* some writers say -1 for an extent not known */
+            dim[i] = qcc_dim(d->dim_value);
+            if (!qcc_mul_i64(&bytes, bytes, d->dim_value)) {
+                return qcc_error(im->d, loc, "the extents of input '%s' are too large", info->name);
+            }
+        } else {
+            if (im->nsymbol == SYMBOLS) {
+                return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "more than %d dynamic extents",
+                                SYMBOLS);
+            }
+            dim[i] = qcc_dim(1);
+            dim[i].sym[0] = make_symbol(im, named ? d->dim_param : NULL);
+        }
+    }
+    const QccType *type = qcc_type(im->ir, dtype, (int)shape->n_dim, dim, NULL);
+    v->value = qcc_graph_add_param(im->graph, qcc_onnx_value_name(im, info->name), type);
+    return QCC_OK;
+}
+
+static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t)
+{
+    QccLoc loc = {.file = im->file};
+    if (!t->name || !t->name[0]) return qcc_error(im->d, loc, "an initializer has no name");
+    QccOnnxValue *v = add_value(im, t->name);
+    if (!v) return qcc_error(im->d, loc, "'%s' is defined twice", t->name);
+    QccDtype dtype;
+    if (!qcc_onnx_dtype(&dtype, t->data_type)) {
+        v->unsupported = qcc_onnx_dtype_name(im->scratch, t->data_type);
+        return QCC_OK;
+    }
+    im->tensors.loc = loc;
+    const char *what = qcc_sprintf(im->scratch, "initializer '%s'", t->name);
+    return qcc_onnx_tensor(&v->blob, &im->tensors, t, what);
+}
+
+static QccStatus add_inputs(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QccLoc loc = {.file = im->file};
+    if (g->n_sparse_initializer) {
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "sparse initializers are not supported");
+    }
+    for (size_t i = 0; i < g->n_initializer; i++) QCC_TRY(add_initializer(im, g->initializer[i]));
+    for (size_t i = 0; i < g->n_input; i++) {
+        const char *name = g->input[i]->name;
+        if (!name || !name[0]) return qcc_error(im->d, loc, "an input of the graph has no name");
+        QccOnnxValue *v = add_value(im, name);
+        if (!v) {
+            /* Before IR version 4 initializers stand among the inputs. */
+            v = find_value(im, name);
+            if (v->value || !(v->blob || v->unsupported)) {
+                return qcc_error(im->d, loc, "'%s' is defined twice", name);
+            }
+            continue;
+        }
+        QCC_TRY(add_param(im, g->input[i], v));
+    }
+    return QCC_OK;
+}
+
+/* ---- what cannot be imported -------------------------------------------------------------- */
+
+static QccLoc node_loc(const QccOnnxImport *im, const Onnx__NodeProto *p)
+{
+    const char *name = p->name && p->name[0] ? p->name : p->n_output ? p->output[0] : "";
+    return (QccLoc){.file = im->file, .node = name[0] ? qcc_strdup(im->arena, name) : NULL};
+}
+
+/* Why a node cannot be imported whatever its inputs hold; NULL: it may be. */
+static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodeProto *p)
+{
+    const char *type = p->op_type ? p->op_type : "";
+    if (p->domain && p->domain[0] && strcmp(p->domain, "ai.onnx")) {
+        return qcc_sprintf(im->scratch, "unsupported op '%s' of domain '%s'", type, p->domain);
+    }
+    int since;
+    if (!qcc_onnx_find_row(type, im->opset, &since)) {
+        if (since) {
+            return qcc_sprintf(im->scratch,
+                               "unsupported op '%s': it begins with opset %d, the "
+                               "model is of opset %lld",
+                               type, since, (long long)im->opset);
+        }
+        return qcc_sprintf(im->scratch, "unsupported op '%s'", type);
+    }
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        const Onnx__AttributeProto *a = p->attribute[i];
+        if (a->g || a->n_graphs) {
+            return qcc_sprintf(im->scratch, "unsupported op '%s': its attribute '%s' is a graph",
+                               type, a->name ? a->name : "");
+        }
+    }
+    for (size_t i = 0; i < p->n_input; i++) {
+        const QccOnnxValue *v = p->input[i][0] ? find_value(im, p->input[i]) : NULL;
+        if (v && v->unsupported) {
+            return qcc_sprintf(im->scratch, "unsupported op '%s': its input '%s' is %s", type,
+                               v->name, v->unsupported);
+        }
+    }
+    return NULL;
+}
+
+static QccStatus list_unsupported(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < g->n_node; i++) {
+        const char *why = node_unsupported(im, g->node[i]);
+        if (!why) continue;
+        if (++count > UNSUPPORTED_LISTED) continue;
+        qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, node_loc(im, g->node[i]), "%s", why);
+    }
+    QccLoc loc = {.file = im->file};
+    if (count > UNSUPPORTED_LISTED) {
+        qcc_note(im->d, loc, "and %lld more nodes", (long long)count - UNSUPPORTED_LISTED);
+    }
+    if (count) return QCC_ERROR_UNSUPPORTED;
+    for (size_t i = 0; i < g->n_input; i++) {
+        const QccOnnxValue *v = find_value(im, g->input[i]->name);
+        if (!v->unsupported) continue;
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "input '%s' is %s", v->name,
+                        v->unsupported);
+    }
+    return QCC_OK;
+}
+
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+static QccStatus find_operands(QccOnnxNode *n)
+{
+    const Onnx__NodeProto *p = n->proto;
+    n->nin = (int)p->n_input;
+    while (n->nin > 0 && !p->input[n->nin - 1][0]) n->nin--;
+    if (n->nin < n->row->min_in || (n->row->max_in >= 0 && n->nin > n->row->max_in)) {
+        return qcc_onnx_wrong(n, "has %d inputs, wanted %s%d", n->nin,
+                              n->row->min_in == n->row->max_in ? "" : "at least ", n->row->min_in);
+    }
+    n->in = QCC_NEW_ARRAY(n->im->scratch, n->nin, QccOnnxValue *);
+    for (int i = 0; i < n->nin; i++) {
+        if (!p->input[i][0]) {
+            if (i < n->row->min_in) return qcc_onnx_wrong(n, "lacks input %d", i);
+            continue;
+        }
+        n->in[i] = find_value(n->im, p->input[i]);
+        if (!n->in[i]) {
+            return qcc_onnx_wrong(n, "reads '%s', which nothing before it makes", p->input[i]);
+        }
+        if (!n->in[i]->value && !n->in[i]->blob) {
+            return qcc_onnx_unsupported(n, "its input '%s' is an output that is not computed",
+                                        p->input[i]);
+        }
+    }
+    return QCC_OK;
+}
+
+static QccStatus bind_outputs(const QccOnnxNode *n)
+{
+    for (int i = 0; i < n->nout; i++) {
+        const char *name = n->proto->output[i];
+        if (!name[0]) continue;
+        QccOnnxValue *v = add_value(n->im, name);
+        if (!v) return qcc_onnx_wrong(n, "defines '%s' a second time", name);
+        v->value = n->out[i]; /* NULL, a mask or an index: matters only when it is read */
+    }
+    return QCC_OK;
+}
+
+static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
+{
+    int since;
+    QccOnnxNode *n = QCC_NEW(im->scratch, QccOnnxNode);
+    *n = (QccOnnxNode){.im = im,
+                       .proto = p,
+                       .row = qcc_onnx_find_row(p->op_type, im->opset, &since),
+                       .loc = node_loc(im, p),
+                       .nout = (int)p->n_output};
+    n->out = QCC_NEW_ARRAY(im->scratch, n->nout ? n->nout : 1, QccValue *);
+    n->attr_seen = QCC_NEW_ARRAY(im->scratch, (int64_t)p->n_attribute, bool);
+    if (!n->nout || !p->output[0][0]) return qcc_onnx_wrong(n, "has no output");
+    QCC_TRY(find_operands(n));
+    QCC_TRY(n->row->import(n));
+    assert(n->out[0]);
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        if (n->attr_seen[i]) continue;
+        return qcc_onnx_unsupported(n, "its attribute '%s' is not known",
+                                    p->attribute[i]->name ? p->attribute[i]->name : "");
+    }
+    return bind_outputs(n);
+}
+
+static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QccLoc loc = {.file = im->file};
+    if (!g->n_output) return qcc_error(im->d, loc, "the graph has no outputs");
+    if (g->n_output > RESULTS) {
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "more than %d outputs", RESULTS);
+    }
+    QccValue **result = QCC_NEW_ARRAY(im->scratch, (int64_t)g->n_output, QccValue *);
+    for (size_t i = 0; i < g->n_output; i++) {
+        const char *name = g->output[i]->name ? g->output[i]->name : "";
+        QccOnnxValue *v = find_value(im, name);
+        if (!v) return qcc_error(im->d, loc, "output '%s' is not computed by any node", name);
+        if (v->blob && !v->value) {
+            v->value = qcc_const_new(im->graph, NULL, qcc_onnx_value_name(im, name), v->blob, NULL);
+        }
+        if (!v->value) {
+            return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "output '%s' is not supported",
+                            name);
+        }
+        /* An Identity before an output leaves the name of its operand. */
+        bool first = v->value->def != NULL;
+        for (size_t k = 0; k < i; k++) first &= result[k] != v->value;
+        if (first && strcmp(v->value->name, name)) {
+            qcc_value_rename(v->value, qcc_onnx_value_name(im, name));
+        }
+        result[i] = v->value;
+    }
+    qcc_graph_set_results(im->graph, result, (int)g->n_output);
+    return QCC_OK;
+}
+
+/* ---- the model ---------------------------------------------------------------------------- */
+
+static QccStatus find_opset(QccOnnxImport *im, const Onnx__ModelProto *m)
+{
+    QccLoc loc = {.file = im->file};
+    im->opset = m->has_ir_version && m->ir_version >= 3 ? 0 : 1;
+    for (size_t i = 0; i < m->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *o = m->opset_import[i];
+        if (o->domain && o->domain[0] && strcmp(o->domain, "ai.onnx")) continue;
+        im->opset = o->version;
+    }
+    if (im->opset == 0) return qcc_error(im->d, loc, "the model does not say which opset it uses");
+    if (im->opset < OPSET_MIN) {
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "opset %lld, wanted %d or newer",
+                        (long long)im->opset, OPSET_MIN);
+    }
+    if (im->opset > OPSET_KNOWN) {
+        qcc_warn(im->d, loc, "opset %lld is newer than %d, the newest that is known here",
+                 (long long)im->opset, OPSET_KNOWN);
+    }
+    return QCC_OK;
+}
+
+static QccStatus import_graph(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    make_table(im, g);
+    QCC_TRY(add_inputs(im, g));
+    QCC_TRY(list_unsupported(im, g));
+    for (size_t i = 0; i < g->n_node; i++) QCC_TRY(import_node(im, g->node[i]));
+    QCC_TRY(set_results(im, g));
+    if (im->tensors.denormals) {
+        QccLoc loc = {.file = im->file};
+        qcc_warn(im->d, loc, "%lld denormal constants became 0", (long long)im->tensors.denormals);
+    }
+    return QCC_OK;
+}
+
+static void *pb_alloc(void *arena, size_t size)
+{
+    return qcc_alloc(arena, size);
+}
+
+static void pb_free(void *arena, void *pointer)
+{
+    (void)arena, (void)pointer; /* all at once, with the arena */
+}
+
+static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size)
+{
+    QccLoc loc = {.file = im->file};
+    QccWire wire;
+    QCC_TRY(qcc_wire_reduce(&wire, im->scratch, im->d, im->file, QCC_WIRE_MODEL, bytes, size));
+    ProtobufCAllocator allocator = {
+        .alloc = pb_alloc, .free = pb_free, .allocator_data = im->scratch};
+    const Onnx__ModelProto *m = onnx__model_proto__unpack(&allocator, (size_t)wire.reduced.len,
+                                                          (const uint8_t *)wire.reduced.data);
+    if (!m) return qcc_error(im->d, loc, "is not an ONNX model");
+    if (!m->graph) return qcc_error(im->d, loc, "the model has no graph");
+    QCC_TRY(find_opset(im, m));
+    im->tensors = (QccOnnxTensorReader){
+        .arena = im->arena, .scratch = im->scratch, .wire = &wire, .d = im->d, .loc = loc};
+    const char *name = m->graph->name && m->graph->name[0] ? m->graph->name : "main";
+    im->graph = qcc_graph_new(im->ir, im->arena, qcc_onnx_value_name(im, name));
+    return import_graph(im, m->graph);
+}
+
+typedef struct Scratch {
+    QccArena *arena;
+} Scratch;
+
+static void free_scratch(void *user)
+{
+    Scratch *s = user;
+    qcc_arena_free(s->arena);
+    s->arena = NULL;
+}
+
+QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
+                          const void *bytes, int64_t size)
+{
+    /* Tied to the arena, because running out of memory leaves this function without returning. */
+    Scratch *scratch = QCC_NEW(arena, Scratch);
+    qcc_arena_defer(arena, free_scratch, scratch);
+    scratch->arena = qcc_arena_new(ir->mem);
+    if (!scratch->arena) return QCC_ERROR_MEMORY;
+
+    QccOnnxImport *im = QCC_NEW(scratch->arena, QccOnnxImport);
+    *im = (QccOnnxImport){
+        .ir = ir, .arena = arena, .scratch = scratch->arena, .d = &ir->diags, .file = file};
+    QccStatus status = import_bytes(im, bytes, size);
+    if (status == QCC_OK) {
+        *out = QCC_NEW(arena, QccModule);
+        (*out)->graph = im->graph;
+    }
+    free_scratch(scratch);
+    return status;
+}

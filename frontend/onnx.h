@@ -1,0 +1,204 @@
+/* onnx - the importer's own vocabulary: values by name, nodes as the import functions see them.
+ *
+ *   file -> wire.c (scan, reduce) -> protobuf-c -> onnx.c (graph, names) -> onnx_ops.c (the table)
+ *                                     onnx_tensor.c (initializers)           -> onnx_*.c
+ * (functions)
+ */
+#ifndef QCC_FRONTEND_ONNX_H
+#define QCC_FRONTEND_ONNX_H
+
+#include "frontend/wire.h"
+#include "ir/graph.h"
+#include "ir/op.h"
+#include "ir/ops.h"
+
+#include <onnx.pb-c.h>
+
+/* Imports a ModelProto; see qcc_import. */
+QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
+                          const void *bytes, int64_t size);
+
+/* Reads a TensorProto alone, as the ONNX project's operator tests store them. *name lives in
+ * `arena`; bytes are borrowed for its life. */
+QccStatus qcc_onnx_read_tensor(const QccBlob **out, const char **name, QccIr *ir, QccArena *arena,
+                               const char *file, const void *bytes, int64_t size);
+
+/* ---- element types and tensors ------------------------------------------------------------ */
+
+/* "float16", or "number 99" in `arena`. */
+const char *qcc_onnx_dtype_name(QccArena *arena, int64_t number);
+/* False for an element type that does not exist here. */
+bool qcc_onnx_dtype(QccDtype *out, int64_t number);
+
+/* What reading a tensor needs besides the tensor. */
+typedef struct QccOnnxTensorReader {
+    QccArena *arena;     /* of the blobs */
+    QccArena *scratch;   /* of names in messages */
+    const QccWire *wire; /* raw data by number */
+    QccDiags *d;
+    QccLoc loc;
+    int64_t denormals; /* constants that became 0, counted over all tensors */
+} QccOnnxTensorReader;
+
+/* A tensor's data, in place where it is aligned. f32 denormals become 0. `what` names it in
+ * messages. */
+QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
+                          const char *what);
+
+/* ---- import ------------------------------------------------------------------------------- */
+
+/* What a name of the file stands for. */
+typedef struct QccOnnxValue {
+    const char *name;
+    QccValue *value;         /* NULL: an initializer that no op has used yet */
+    const QccBlob *blob;     /* of an initializer, else NULL */
+    const char *unsupported; /* what it is, where no op here can read it; else NULL */
+} QccOnnxValue;
+
+typedef struct QccOnnxSymbol {
+    const char *param; /* as in the file */
+    const QccSymbol *symbol;
+} QccOnnxSymbol;
+
+typedef struct QccOnnxImport {
+    QccIr *ir;
+    QccArena *arena;   /* of the graph */
+    QccArena *scratch; /* of the import */
+    QccDiags *d;
+    const char *file;
+    QccGraph *graph;
+    int64_t opset;
+    QccOnnxTensorReader tensors;
+    QccOnnxValue *value; /* open addressing by name; capacity is a power of two */
+    int64_t nvalue, value_cap;
+    QccOnnxSymbol *symbol;
+    int64_t nsymbol, symbol_cap;
+} QccOnnxImport;
+
+typedef struct QccOnnxNode QccOnnxNode;
+
+/* One row of the table: how nodes of this type are imported from this opset on, up to the next
+ * row of the type. */
+typedef struct QccOnnxRow {
+    const char *type;
+    int since;
+    int min_in, max_in; /* inputs; -1: any number */
+    QccStatus (*import)(QccOnnxNode *n);
+    const QccOpDef *def; /* for functions that serve several types */
+} QccOnnxRow;
+
+struct QccOnnxNode {
+    QccOnnxImport *im;
+    const Onnx__NodeProto *proto;
+    const QccOnnxRow *row;
+    QccLoc loc;
+    int nin, nout;
+    QccOnnxValue **in; /* NULL: absent */
+    QccValue **out;    /* to be set by the import function */
+    bool *attr_seen;   /* one an attribute of the proto; others are refused afterwards */
+};
+
+/* The row for a type in an opset. NULL: none; *since is then the first opset that has it, 0: no
+ * opset has. */
+const QccOnnxRow *qcc_onnx_find_row(const char *type, int64_t opset, int *since);
+
+/* Posts QCC_ERROR_UNSUPPORTED at the node: "'Conv' with ...". */
+QccStatus qcc_onnx_unsupported(const QccOnnxNode *n, const char *fmt, ...) QCC_PRINTF(2, 3);
+/* Posts QCC_ERROR_INPUT at the node: "'Conv' ...". */
+QccStatus qcc_onnx_wrong(const QccOnnxNode *n, const char *fmt, ...) QCC_PRINTF(2, 3);
+
+/* ---- inputs ------------------------------------------------------------------------------- */
+
+/* Input i as a value, NULL when it is absent. Makes the constant of an initializer on first use. */
+QccValue *qcc_onnx_in(QccOnnxNode *n, int i);
+/* The data of input i, NULL when it is absent or not constant. */
+const QccBlob *qcc_onnx_blob(const QccOnnxNode *n, int i);
+/* Whether input i is given at all. */
+bool qcc_onnx_has(const QccOnnxNode *n, int i);
+
+/* Element i of a blob; integers exactly up to 2^53. */
+double qcc_onnx_real(const QccOnnxNode *n, const QccBlob *blob, int64_t i);
+/* Input i, which must be a constant of one element, as a real; *value stays when it is absent. */
+QccStatus qcc_onnx_scalar_in(const QccOnnxNode *n, int i, const char *what, double *value);
+/* Input i, which must be a constant list of i32 or i64; *given says whether it is there. */
+QccStatus qcc_onnx_ints_in(const QccOnnxNode *n, int i, const char *what, QccInts *v, bool *given);
+
+/* ---- attributes --------------------------------------------------------------------------- */
+
+/* Each leaves *value as it is when the attribute is absent. */
+QccStatus qcc_onnx_attr_int(QccOnnxNode *n, const char *name, int64_t *value);
+QccStatus qcc_onnx_attr_bool(QccOnnxNode *n, const char *name, bool *value);
+QccStatus qcc_onnx_attr_float(QccOnnxNode *n, const char *name, double *value);
+QccStatus qcc_onnx_attr_ints(QccOnnxNode *n, const char *name, QccInts *v, bool *given);
+/* The string, in the import's scratch. */
+QccStatus qcc_onnx_attr_string(QccOnnxNode *n, const char *name, const char **value);
+/* The attribute, marked as seen, or NULL. */
+const Onnx__AttributeProto *qcc_onnx_attr(QccOnnxNode *n, const char *name);
+
+/* ---- making ops --------------------------------------------------------------------------- */
+
+/* Makes an op at the end of the graph. `name` NULL: any. An op over small integer constants (shape
+ * arithmetic) is computed at once. */
+QccStatus qcc_onnx_emit(QccOnnxNode *n, QccValue **out, const QccOpDef *def, const char *name,
+                        QccValue *const *in, int nin, const void *attrs);
+/* The same, where the result is output 0 of the node. */
+QccStatus qcc_onnx_emit_out(QccOnnxNode *n, const QccOpDef *def, QccValue *const *in, int nin,
+                            const void *attrs);
+/* A name after the node's first output: "conv1_nhwc". */
+const char *qcc_onnx_name(const QccOnnxNode *n, const char *suffix);
+/* The name that a value of the file gets in the graph. */
+const char *qcc_onnx_value_name(QccOnnxImport *im, const char *name);
+
+QccStatus qcc_onnx_transpose(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name,
+                             const int *perm);
+/* Reshape to extents of the type system; at most one symbol may change its place. */
+QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name, int rank,
+                           const QccDim *dim);
+/* Like transpose, but a constant, or a dequantized constant, stays one. */
+QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w, const int *perm);
+/* A constant of one f32. */
+QccValue *qcc_onnx_f32(QccOnnxNode *n, float x);
+/* A negative axis counts from the end; posts what is out of range. */
+QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis);
+
+/* ---- import functions, by file ------------------------------------------------------------ */
+
+/* onnx_conv.c */
+QccStatus qcc_onnx_conv(QccOnnxNode *n);
+QccStatus qcc_onnx_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_global_pool(QccOnnxNode *n);
+/* onnx_math.c */
+QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
+QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */
+QccStatus qcc_onnx_mean(QccOnnxNode *n);
+QccStatus qcc_onnx_scalars(QccOnnxNode *n); /* alpha and beta as attributes */
+QccStatus qcc_onnx_clip(QccOnnxNode *n);
+QccStatus qcc_onnx_gelu(QccOnnxNode *n);
+QccStatus qcc_onnx_gemm(QccOnnxNode *n);
+QccStatus qcc_onnx_matmul(QccOnnxNode *n);
+QccStatus qcc_onnx_batchnorm(QccOnnxNode *n);
+QccStatus qcc_onnx_layer_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_softmax_flat(QccOnnxNode *n); /* before opset 13: over a 2-D view */
+QccStatus qcc_onnx_softmax(QccOnnxNode *n);
+QccStatus qcc_onnx_reduce(QccOnnxNode *n);
+QccStatus qcc_onnx_quantize(QccOnnxNode *n);
+QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
+/* onnx_shape.c */
+QccStatus qcc_onnx_cast(QccOnnxNode *n);
+QccStatus qcc_onnx_concat(QccOnnxNode *n);
+QccStatus qcc_onnx_constant(QccOnnxNode *n);
+QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n);
+QccStatus qcc_onnx_dropout(QccOnnxNode *n);
+QccStatus qcc_onnx_expand(QccOnnxNode *n);
+QccStatus qcc_onnx_flatten(QccOnnxNode *n);
+QccStatus qcc_onnx_gather(QccOnnxNode *n);
+QccStatus qcc_onnx_identity(QccOnnxNode *n);
+QccStatus qcc_onnx_pad(QccOnnxNode *n);
+QccStatus qcc_onnx_reshape_to(QccOnnxNode *n);
+QccStatus qcc_onnx_shape(QccOnnxNode *n);
+QccStatus qcc_onnx_slice(QccOnnxNode *n);
+QccStatus qcc_onnx_squeeze(QccOnnxNode *n);
+QccStatus qcc_onnx_transpose_dims(QccOnnxNode *n);
+QccStatus qcc_onnx_unsqueeze(QccOnnxNode *n);
+
+#endif

@@ -1,0 +1,373 @@
+/* onnx_math - elementwise ops, matrix products, norms, reductions, quantization. */
+#include "frontend/onnx.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- elementwise -------------------------------------------------------------------------- */
+
+static void all_inputs(QccOnnxNode *n, QccValue **in)
+{
+    for (int i = 0; i < n->nin; i++) in[i] = qcc_onnx_in(n, i);
+}
+
+QccStatus qcc_onnx_plain(QccOnnxNode *n)
+{
+    QccValue **in = QCC_NEW_ARRAY(n->im->scratch, n->nin, QccValue *);
+    all_inputs(n, in);
+    return qcc_onnx_emit_out(n, n->row->def, in, n->nin, NULL);
+}
+
+/* Max(a, b, c) is max(max(a, b), c); of one operand it is that operand. */
+static QccStatus chain(QccOnnxNode *n, QccValue **out, const char *name)
+{
+    QccValue *sum = qcc_onnx_in(n, 0);
+    for (int i = 1; i < n->nin; i++) {
+        QccValue *in[] = {sum, qcc_onnx_in(n, i)};
+        if (!in[1]) return qcc_onnx_wrong(n, "lacks input %d", i);
+        QCC_TRY(qcc_onnx_emit(n, &sum, n->row->def, i == n->nin - 1 ? name : NULL, in, 2, NULL));
+    }
+    *out = sum;
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_variadic(QccOnnxNode *n)
+{
+    return chain(n, &n->out[0], qcc_onnx_name(n, ""));
+}
+
+QccStatus qcc_onnx_mean(QccOnnxNode *n)
+{
+    QccValue *sum;
+    QCC_TRY(chain(n, &sum, NULL));
+    QccValue *in[] = {sum, qcc_onnx_f32(n, (float)n->nin)};
+    return qcc_onnx_emit_out(n, &qcc_op_div, in, 2, NULL);
+}
+
+QccStatus qcc_onnx_scalars(QccOnnxNode *n)
+{
+    bool leaky = n->row->def == &qcc_op_leaky_relu;
+    QccScalarAttrs attrs = {.alpha = leaky ? (double)0.01f : (double)0.2f, .beta = 0.5};
+    QCC_TRY(qcc_onnx_attr_float(n, "alpha", &attrs.alpha));
+    if (!leaky) QCC_TRY(qcc_onnx_attr_float(n, "beta", &attrs.beta));
+    QccValue *x = qcc_onnx_in(n, 0);
+    return qcc_onnx_emit_out(n, n->row->def, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_clip(QccOnnxNode *n)
+{
+    QccScalarAttrs attrs = {.lo = -INFINITY, .hi = INFINITY};
+    if (n->row->since < 11) {
+        QCC_TRY(qcc_onnx_attr_float(n, "min", &attrs.lo));
+        QCC_TRY(qcc_onnx_attr_float(n, "max", &attrs.hi));
+    } else {
+        QCC_TRY(qcc_onnx_scalar_in(n, 1, "min", &attrs.lo));
+        QCC_TRY(qcc_onnx_scalar_in(n, 2, "max", &attrs.hi));
+    }
+    QccValue *x = qcc_onnx_in(n, 0);
+    return qcc_onnx_emit_out(n, &qcc_op_clip, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_gelu(QccOnnxNode *n)
+{
+    const char *how = "none";
+    QCC_TRY(qcc_onnx_attr_string(n, "approximate", &how));
+    if (strcmp(how, "none") && strcmp(how, "tanh")) {
+        return qcc_onnx_wrong(n, "has approximate '%s', wanted none or tanh", how);
+    }
+    QccGeluAttrs attrs = {.tanh = !strcmp(how, "tanh")};
+    QccValue *x = qcc_onnx_in(n, 0);
+    return qcc_onnx_emit_out(n, &qcc_op_gelu, &x, 1, &attrs);
+}
+
+/* ---- matrix products ---------------------------------------------------------------------- */
+
+static QccStatus scale_by(QccOnnxNode *n, QccValue **x, double factor)
+{
+    if (factor == 1) return QCC_OK;
+    QccValue *in[] = {*x, qcc_onnx_f32(n, (float)factor)};
+    return qcc_onnx_emit(n, x, &qcc_op_mul, NULL, in, 2, NULL);
+}
+
+/* alpha * A' * B' + beta * C becomes fc(A', B) where C is a bias of n, else fc and add. */
+QccStatus qcc_onnx_gemm(QccOnnxNode *n)
+{
+    static const int swap[] = {1, 0};
+    double alpha = 1, beta = 1;
+    bool trans_a = false, trans_b = false;
+    QCC_TRY(qcc_onnx_attr_float(n, "alpha", &alpha));
+    QCC_TRY(qcc_onnx_attr_float(n, "beta", &beta));
+    QCC_TRY(qcc_onnx_attr_bool(n, "transA", &trans_a));
+    QCC_TRY(qcc_onnx_attr_bool(n, "transB", &trans_b));
+    QccValue *a = qcc_onnx_in(n, 0), *b = qcc_onnx_in(n, 1), *c = qcc_onnx_in(n, 2);
+    if (a->type->rank != 2 || b->type->rank != 2) {
+        return qcc_onnx_wrong(n, "needs two matrices, found rank %d and %d", a->type->rank,
+                              b->type->rank);
+    }
+    if (c && beta == 0) c = NULL;
+    if (trans_a) QCC_TRY(qcc_onnx_transpose(n, &a, a, NULL, swap));
+    if (!trans_b) QCC_TRY(qcc_onnx_transpose_weight(n, &b, b, swap));
+
+    /* A bias [1,n] is one as well. */
+    if (c && c->type->rank == 2 && c->type->dim[0].n == 1 && !c->type->dim[0].sym[0] &&
+        qcc_dim_equal(&c->type->dim[1], &b->type->dim[0])) {
+        QCC_TRY(qcc_onnx_reshape(n, &c, c, NULL, 1, &c->type->dim[1]));
+    }
+    bool bias = c && alpha == 1 && beta == 1 && c->type->rank == 1 &&
+                qcc_dim_equal(&c->type->dim[0], &b->type->dim[0]);
+    QccValue *y, *in[] = {a, b, c};
+    if (bias || (!c && alpha == 1)) {
+        return qcc_onnx_emit_out(n, &qcc_op_fc, in, bias ? 3 : 2, NULL);
+    }
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_fc, NULL, in, 2, NULL));
+    QCC_TRY(scale_by(n, &y, alpha));
+    if (c) {
+        QCC_TRY(scale_by(n, &c, beta));
+        QccValue *sum[] = {y, c};
+        return qcc_onnx_emit_out(n, &qcc_op_add, sum, 2, NULL);
+    }
+    n->out[0] = y;
+    return QCC_OK;
+}
+
+/* Whether the weights of a product are known, perhaps quantized. */
+static bool is_weight(const QccValue *w)
+{
+    if (qcc_value_const(w)) return true;
+    return w->def && w->def->def == &qcc_op_dequantize && qcc_value_const(qcc_op_in(w->def, 0));
+}
+
+QccStatus qcc_onnx_matmul(QccOnnxNode *n)
+{
+    static const int swap[] = {1, 0};
+    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
+    const QccType *a = in[0]->type, *b = in[1]->type;
+    if (a->rank < 1 || b->rank < 1) return qcc_onnx_wrong(n, "needs vectors or matrices");
+    if (a->rank >= 2 && b->rank == 2 && is_weight(in[1])) {
+        QCC_TRY(qcc_onnx_transpose_weight(n, &in[1], in[1], swap));
+        return qcc_onnx_emit_out(n, &qcc_op_fc, in, 2, NULL);
+    }
+    if (a->rank >= 2 && b->rank >= 2) return qcc_onnx_emit_out(n, &qcc_op_matmul, in, 2, NULL);
+
+    /* A vector is a matrix of one row on the left, of one column on the right; that extent of 1 is
+     * not in the result. */
+    QccDim dim[QCC_MAX_RANK];
+    int rank = 0;
+    if (a->rank == 1) {
+        QccDim row[] = {qcc_dim(1), a->dim[0]};
+        QCC_TRY(qcc_onnx_reshape(n, &in[0], in[0], NULL, 2, row));
+        for (int i = 0; i < b->rank - 2; i++) dim[rank++] = b->dim[i];
+        if (b->rank >= 2) dim[rank++] = b->dim[b->rank - 1];
+    } else {
+        for (int i = 0; i < a->rank - 1; i++) dim[rank++] = a->dim[i];
+    }
+    if (b->rank == 1) {
+        QccDim column[] = {b->dim[0], qcc_dim(1)};
+        QCC_TRY(qcc_onnx_reshape(n, &in[1], in[1], NULL, 2, column));
+    }
+    QccValue *y;
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_matmul, NULL, in, 2, NULL));
+    return qcc_onnx_reshape(n, &n->out[0], y, qcc_onnx_name(n, ""), rank, dim);
+}
+
+/* ---- norms, softmax, reductions ----------------------------------------------------------- */
+
+QccStatus qcc_onnx_batchnorm(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs = {.axis = 1, .epsilon = (double)1e-5f};
+    double momentum = 0; /* of training only */
+    bool training = false;
+    int64_t spatial = 1;
+    QCC_TRY(qcc_onnx_attr_float(n, "epsilon", &attrs.epsilon));
+    QCC_TRY(qcc_onnx_attr_float(n, "momentum", &momentum));
+    QCC_TRY(qcc_onnx_attr_bool(n, "training_mode", &training));
+    QCC_TRY(qcc_onnx_attr_int(n, "spatial", &spatial));
+    if (training) return qcc_onnx_unsupported(n, "training mode");
+    if (spatial != 1) return qcc_onnx_unsupported(n, "spatial is not 1");
+    QccValue *in[5];
+    all_inputs(n, in);
+    return qcc_onnx_emit_out(n, &qcc_op_batchnorm, in, 5, &attrs);
+}
+
+QccStatus qcc_onnx_layer_norm(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs = {.axis = -1, .epsilon = (double)1e-5f};
+    int64_t stash = 1;
+    QccValue *in[3];
+    all_inputs(n, in);
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
+    QCC_TRY(qcc_onnx_attr_float(n, "epsilon", &attrs.epsilon));
+    QCC_TRY(qcc_onnx_attr_int(n, "stash_type", &stash));
+    if (stash != 1) return qcc_onnx_unsupported(n, "stash_type is not float");
+    QCC_TRY(qcc_onnx_axis(n, in[0]->type->rank, &attrs.axis));
+    return qcc_onnx_emit_out(n, &qcc_op_layer_norm, in, n->nin, &attrs);
+}
+
+QccStatus qcc_onnx_softmax(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs = {.axis = -1};
+    QccValue *x = qcc_onnx_in(n, 0);
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
+    QCC_TRY(qcc_onnx_axis(n, x->type->rank, &attrs.axis));
+    return qcc_onnx_emit_out(n, &qcc_op_softmax, &x, 1, &attrs);
+}
+
+/* x is seen as [extents before axis, extents from axis on], and softmax runs over the second. */
+QccStatus qcc_onnx_softmax_flat(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs = {.axis = 1};
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
+    QCC_TRY(qcc_onnx_axis(n, t->rank, &attrs.axis));
+    bool plain = true; /* whatever follows the axis has extent 1 */
+    int64_t inner = 1;
+    for (int i = (int)attrs.axis; i < t->rank; i++) {
+        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent after its axis");
+        if (i > attrs.axis) plain &= t->dim[i].n == 1;
+        if (!qcc_mul_i64(&inner, inner, t->dim[i].n)) return qcc_onnx_wrong(n, "is too large");
+    }
+    if (plain) return qcc_onnx_emit_out(n, &qcc_op_softmax, &x, 1, &attrs);
+
+    QccValue *y;
+    QccShapeAttrs flat = {.shape = {.n = 2, .v = {-1, inner}}};
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_reshape, NULL, &x, 1, &flat));
+    attrs.axis = 1;
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_softmax, NULL, &y, 1, &attrs));
+    return qcc_onnx_reshape(n, &n->out[0], y, qcc_onnx_name(n, ""), t->rank, t->dim);
+}
+
+QccStatus qcc_onnx_reduce(QccOnnxNode *n)
+{
+    QccReduceAttrs attrs = {.keep = true};
+    bool given, noop = false, as_input = n->row->max_in == 2;
+    QccValue *x = qcc_onnx_in(n, 0);
+    QCC_TRY(qcc_onnx_attr_bool(n, "keepdims", &attrs.keep));
+    if (as_input) {
+        QCC_TRY(qcc_onnx_ints_in(n, 1, "axes", &attrs.axes, &given));
+        QCC_TRY(qcc_onnx_attr_bool(n, "noop_with_empty_axes", &noop));
+    } else {
+        QCC_TRY(qcc_onnx_attr_ints(n, "axes", &attrs.axes, &given));
+    }
+    if (attrs.axes.n == 0 && noop) {
+        n->out[0] = x;
+        return QCC_OK;
+    }
+    if (x->type->rank == 0) { /* nothing to sum over */
+        n->out[0] = x;
+        return QCC_OK;
+    }
+    for (int i = 0; i < attrs.axes.n; i++) {
+        QCC_TRY(qcc_onnx_axis(n, x->type->rank, &attrs.axes.v[i]));
+        for (int k = 0; k < i; k++) {
+            if (attrs.axes.v[k] == attrs.axes.v[i]) return qcc_onnx_wrong(n, "has an axis twice");
+        }
+    }
+    return qcc_onnx_emit_out(n, n->row->def, &x, 1, &attrs);
+}
+
+/* ---- quantization ------------------------------------------------------------------------- */
+
+/* The quantization that inputs 1 and 2 and the attribute `axis` describe, for a tensor of the
+ * shape of x; *dtype is the zero point's when there is one. */
+static QccStatus read_quant(QccOnnxNode *n, const QccType *x, QccDtype *dtype,
+                            const QccQuant **quant)
+{
+    const QccBlob *scale = qcc_onnx_blob(n, 1), *zero = qcc_onnx_blob(n, 2);
+    int64_t axis = 1, block = 0;
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
+    QCC_TRY(qcc_onnx_attr_int(n, "block_size", &block));
+    if (block) return qcc_onnx_unsupported(n, "blocked quantization");
+    if (!scale || (!zero && qcc_onnx_has(n, 2))) {
+        return qcc_onnx_unsupported(n, "its scale or zero point is not constant");
+    }
+    if (scale->dtype != QCC_F32) {
+        return qcc_onnx_unsupported(n, "a scale of %s", qcc_dtype_name(scale->dtype));
+    }
+    if (zero) *dtype = zero->dtype;
+    if (*dtype != QCC_U8 && *dtype != QCC_I8 && *dtype != QCC_U16 && *dtype != QCC_I16 &&
+        *dtype != QCC_I32) {
+        return qcc_onnx_unsupported(n, "quantized values of %s", qcc_dtype_name(*dtype));
+    }
+    int64_t count = scale->rank == 1 ? scale->dim[0] : 1;
+    if (scale->rank > 1 ||
+        (zero && (zero->rank > 1 || (zero->rank == 1 ? zero->dim[0] : 1) != count))) {
+        return qcc_onnx_wrong(n, "needs scale and zero point of one shape, one entry or a list");
+    }
+    const float *s = scale->data;
+    int32_t *z = QCC_NEW_ARRAY(n->im->scratch, count, int32_t);
+    for (int64_t i = 0; i < count; i++) {
+        if (zero) z[i] = (int32_t)qcc_onnx_real(n, zero, i);
+        if (!(s[i] >= ldexpf(1, -60) && s[i] <= ldexpf(1, 60))) {
+            return qcc_onnx_wrong(n, "has scale %g at index %lld, wanted 2^-60 to 2^60",
+                                  (double)s[i], (long long)i);
+        }
+    }
+    if (count == 1 && (scale->rank == 0 || x->rank == 0)) {
+        *quant = qcc_quant_tensor(n->im->ir, *dtype, s[0], z[0]);
+        return QCC_OK;
+    }
+    if (count == 1 && (axis < -x->rank || axis >= x->rank)) axis = 0; /* one entry: no axis */
+    QCC_TRY(qcc_onnx_axis(n, x->rank, &axis));
+    const QccDim *d = &x->dim[axis];
+    if (count == 1 && (d->sym[0] || d->n != 1)) {
+        *quant = qcc_quant_tensor(n->im->ir, *dtype, s[0], z[0]);
+        return QCC_OK;
+    }
+    if (d->sym[0] || d->n != count) {
+        return qcc_onnx_wrong(n, "has %lld scales for axis %lld of extent %lld", (long long)count,
+                              (long long)axis, (long long)d->n);
+    }
+    int64_t lo, hi;
+    qcc_dtype_range(*dtype, &lo, &hi);
+    *quant = qcc_quant_axis(n->im->ir, *dtype, x->rank, (int)axis, count, s, z, (int32_t)lo,
+                            (int32_t)hi);
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_quantize(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    QccDtype dtype = QCC_U8;
+    const QccQuant *quant;
+    int64_t saturate = 1, output = 0; /* saturate concerns float8 */
+    QCC_TRY(read_quant(n, x->type, &dtype, &quant));
+    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
+    QccDtype wanted = dtype;
+    if (output && (!qcc_onnx_dtype(&wanted, output) || wanted != dtype)) {
+        return qcc_onnx_unsupported(n, "output_dtype %s",
+                                    qcc_onnx_dtype_name(n->im->scratch, output));
+    }
+    QCC_TRY(qcc_onnx_emit_out(n, &qcc_op_quantize, &x, 1, NULL));
+    qcc_value_set_type(n->out[0], qcc_type_quantized(n->im->ir, n->out[0]->type, dtype, quant));
+    return QCC_OK;
+}
+
+/* The operand becomes a quantized value: a constant of that type, a parameter of that type, or what
+ * a QuantizeLinear with the same scale made. */
+QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
+{
+    const QccBlob *blob = qcc_onnx_blob(n, 0);
+    QccValue *x = blob ? NULL : qcc_onnx_in(n, 0);
+    const QccType *type =
+        blob ? qcc_type_shape(n->im->ir, blob->dtype, blob->rank, blob->dim) : x->type;
+    QccDtype dtype = type->dtype;
+    const QccQuant *quant;
+    QCC_TRY(read_quant(n, type, &dtype, &quant));
+    if (dtype != type->dtype) {
+        return qcc_onnx_wrong(n, "has values of %s and a zero point of %s",
+                              qcc_dtype_name(type->dtype), qcc_dtype_name(dtype));
+    }
+    const QccType *wanted = qcc_type_quantized(n->im->ir, type, dtype, quant);
+    if (blob) {
+        const char *name = qcc_onnx_value_name(n->im, n->in[0]->name);
+        x = qcc_const_new(n->im->graph, NULL, name, blob, quant);
+    } else if (!x->def && !x->uses && !type->quant) {
+        qcc_value_set_type(x, wanted);
+    } else if (type != wanted) {
+        return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
+                                    n->in[0]->name);
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_dequantize, &x, 1, NULL);
+}

@@ -1,0 +1,478 @@
+/* onnx_shape - ops that move elements or make shapes, and constants. */
+#include "frontend/onnx.h"
+
+#include <limits.h>
+#include <string.h>
+
+enum { CONSTANT_MAX = 1 << 28 }; /* bytes that a ConstantOfShape may ask for */
+
+/* ---- constants ---------------------------------------------------------------------------- */
+
+static void give_const(QccOnnxNode *n, const QccBlob *blob)
+{
+    n->out[0] = qcc_const_new(n->im->graph, NULL, qcc_onnx_name(n, ""), blob, NULL);
+}
+
+QccStatus qcc_onnx_constant(QccOnnxNode *n)
+{
+    static const char *const known[] = {"value", "value_float", "value_floats", "value_int",
+                                        "value_ints"};
+    const Onnx__AttributeProto *a = NULL;
+    int which = 0;
+    for (; which < 5 && !a; which++) a = qcc_onnx_attr(n, known[which]);
+    if (!a) return qcc_onnx_unsupported(n, "it has no tensor, number or list of numbers");
+    QccArena *arena = n->im->arena;
+    const QccBlob *blob = NULL;
+    int64_t count;
+    switch (which - 1) {
+    case 0:
+        if (!a->t) return qcc_onnx_wrong(n, "has no tensor in attribute 'value'");
+        n->im->tensors.loc = n->loc;
+        QccDtype dtype;
+        if (!qcc_onnx_dtype(&dtype, a->t->data_type)) {
+            return qcc_onnx_unsupported(n, "its value is %s",
+                                        qcc_onnx_dtype_name(n->im->scratch, a->t->data_type));
+        }
+        QCC_TRY(qcc_onnx_tensor(&blob, &n->im->tensors, a->t, "its value"));
+        break;
+    case 1: blob = qcc_blob(arena, QCC_F32, 0, NULL, &a->f, true); break;
+    case 2:
+        count = (int64_t)a->n_floats;
+        blob = qcc_blob(arena, QCC_F32, 1, &count, a->floats, true);
+        break;
+    case 3: blob = qcc_blob(arena, QCC_I64, 0, NULL, &a->i, true); break;
+    default:
+        count = (int64_t)a->n_ints;
+        blob = qcc_blob(arena, QCC_I64, 1, &count, a->ints, true);
+        break;
+    }
+    give_const(n, blob);
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
+{
+    QccInts shape = {0};
+    bool given;
+    QCC_TRY(qcc_onnx_ints_in(n, 0, "the shape", &shape, &given));
+    if (shape.n > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", shape.n);
+    float zero = 0;
+    const QccBlob *value = qcc_blob(n->im->arena, QCC_F32, 0, NULL, &zero, true);
+    const Onnx__AttributeProto *a = qcc_onnx_attr(n, "value");
+    if (a && a->t) {
+        QccDtype dtype;
+        if (!qcc_onnx_dtype(&dtype, a->t->data_type)) {
+            return qcc_onnx_unsupported(n, "its value is %s",
+                                        qcc_onnx_dtype_name(n->im->scratch, a->t->data_type));
+        }
+        n->im->tensors.loc = n->loc;
+        QCC_TRY(qcc_onnx_tensor(&value, &n->im->tensors, a->t, "its value"));
+    }
+    size_t bytes = (size_t)qcc_dtype_bits(value->dtype) / 8;
+    if (value->size != (int64_t)bytes) return qcc_onnx_wrong(n, "needs a value of one element");
+    int64_t count = 1;
+    for (int i = 0; i < shape.n; i++) {
+        if (!qcc_mul_i64(&count, count, shape.v[i])) {
+            return qcc_onnx_wrong(n, "has a shape that is negative or too large");
+        }
+    }
+    if (count > CONSTANT_MAX / (int64_t)bytes) {
+        return qcc_onnx_unsupported(n, "more than %d bytes", CONSTANT_MAX);
+    }
+    char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
+    for (int64_t i = 0; i < count; i++) memcpy(data + (size_t)i * bytes, value->data, bytes);
+    give_const(n, qcc_blob(n->im->arena, value->dtype, shape.n, shape.v, data, false));
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_shape(QccOnnxNode *n)
+{
+    const QccType *t = qcc_onnx_in(n, 0)->type;
+    int64_t start = 0, end = t->rank, dim[QCC_MAX_RANK];
+    QCC_TRY(qcc_onnx_attr_int(n, "start", &start));
+    QCC_TRY(qcc_onnx_attr_int(n, "end", &end));
+    if (start < 0) start = start < -t->rank ? 0 : start + t->rank;
+    if (end < 0) end = end < -t->rank ? 0 : end + t->rank;
+    if (end > t->rank) end = t->rank;
+    int64_t count = 0;
+    for (int64_t i = start; i < end; i++) {
+        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "dimension %d is dynamic", (int)i);
+        dim[count++] = t->dim[i].n;
+    }
+    give_const(n, qcc_blob(n->im->arena, QCC_I64, 1, &count, dim, true));
+    return QCC_OK;
+}
+
+/* Between integers of shape arithmetic, and to what the value is already. */
+QccStatus qcc_onnx_cast(QccOnnxNode *n)
+{
+    int64_t to = 0, saturate = 1;
+    QCC_TRY(qcc_onnx_attr_int(n, "to", &to));
+    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    const QccBlob *blob = qcc_onnx_blob(n, 0);
+    QccDtype from = blob ? blob->dtype : qcc_onnx_in(n, 0)->type->dtype, dtype;
+    const char *name = qcc_onnx_dtype_name(n->im->scratch, to);
+    if (!qcc_onnx_dtype(&dtype, to)) return qcc_onnx_unsupported(n, "to %s", name);
+    if (dtype == from) {
+        n->out[0] = qcc_onnx_in(n, 0);
+        return QCC_OK;
+    }
+    bool known = blob && (from == QCC_I32 || from == QCC_I64);
+    if (!known || (dtype != QCC_I32 && dtype != QCC_I64 && dtype != QCC_F32)) {
+        return qcc_onnx_unsupported(n, "from %s to %s", qcc_dtype_name(from), name);
+    }
+    size_t bytes = (size_t)qcc_dtype_bits(dtype) / 8;
+    int64_t count = blob->size / (qcc_dtype_bits(from) / 8);
+    char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t v =
+            from == QCC_I64 ? ((const int64_t *)blob->data)[i] : ((const int32_t *)blob->data)[i];
+        float f = (float)v;
+        /* Little-endian: the low half of an i64 is what the conversion to i32 keeps. */
+        memcpy(data + (size_t)i * bytes, dtype == QCC_F32 ? (void *)&f : (void *)&v, bytes);
+    }
+    give_const(n, qcc_blob(n->im->arena, dtype, blob->rank, blob->dim, data, false));
+    return QCC_OK;
+}
+
+/* ---- the same elements in the same order -------------------------------------------------- */
+
+QccStatus qcc_onnx_identity(QccOnnxNode *n)
+{
+    n->out[0] = qcc_onnx_in(n, 0);
+    return QCC_OK;
+}
+
+/* In inference it does nothing; the mask is not computed. */
+QccStatus qcc_onnx_dropout(QccOnnxNode *n)
+{
+    double ratio = 0.5, training = 0;
+    int64_t seed = 0;
+    QCC_TRY(qcc_onnx_attr_float(n, "ratio", &ratio));
+    QCC_TRY(qcc_onnx_attr_int(n, "seed", &seed));
+    QCC_TRY(qcc_onnx_scalar_in(n, 2, "training_mode", &training));
+    if (training != 0) return qcc_onnx_unsupported(n, "training mode");
+    return qcc_onnx_identity(n);
+}
+
+QccStatus qcc_onnx_reshape_to(QccOnnxNode *n)
+{
+    QccShapeAttrs attrs = {0};
+    bool given, allow_zero = false;
+    QccValue *x = qcc_onnx_in(n, 0);
+    QCC_TRY(qcc_onnx_ints_in(n, 1, "the shape", &attrs.shape, &given));
+    QCC_TRY(qcc_onnx_attr_bool(n, "allowzero", &allow_zero));
+    if (attrs.shape.n > QCC_MAX_RANK) {
+        return qcc_onnx_unsupported(n, "%d dimensions", attrs.shape.n);
+    }
+    for (int i = 0; allow_zero && i < attrs.shape.n; i++) {
+        if (attrs.shape.v[i] == 0) return qcc_onnx_unsupported(n, "an extent of 0");
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_reshape, &x, 1, &attrs);
+}
+
+/* The product of extents [from, to); false when a symbol is in the way. */
+static bool product(const QccType *t, int from, int to, int64_t *p)
+{
+    *p = 1;
+    for (int i = from; i < to; i++) {
+        if (t->dim[i].sym[0] || !qcc_mul_i64(p, *p, t->dim[i].n)) return false;
+    }
+    return true;
+}
+
+QccStatus qcc_onnx_flatten(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    int64_t axis = 1, outer, inner;
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
+    if (axis < 0) axis += t->rank;
+    if (axis < 0 || axis > t->rank) return qcc_onnx_wrong(n, "has an axis out of range");
+    bool outer_known = product(t, 0, (int)axis, &outer);
+    bool inner_known = product(t, (int)axis, t->rank, &inner);
+    if (!outer_known && !inner_known && axis != 1) {
+        return qcc_onnx_unsupported(n, "dynamic extents on both sides of its axis");
+    }
+    /* 0 keeps the first extent. */
+    if (!outer_known) outer = axis == 1 ? 0 : -1;
+    if (!inner_known) inner = -1;
+    if ((outer == 0 && outer_known && axis != 1) || (inner == 0 && inner_known)) {
+        return qcc_onnx_unsupported(n, "an extent of 0");
+    }
+    QccShapeAttrs attrs = {.shape = {.n = 2, .v = {outer, inner}}};
+    return qcc_onnx_emit_out(n, &qcc_op_reshape, &x, 1, &attrs);
+}
+
+/* `axes` as an attribute, or as input 1 from opset 13 on; sorted marks in `is`, of `rank`. */
+static QccStatus read_axes(QccOnnxNode *n, int rank, bool *is, bool *given)
+{
+    QccInts axes = {0};
+    memset(is, 0, (size_t)rank * sizeof *is);
+    if (n->row->max_in == 2) {
+        QCC_TRY(qcc_onnx_ints_in(n, 1, "axes", &axes, given));
+    } else {
+        QCC_TRY(qcc_onnx_attr_ints(n, "axes", &axes, given));
+    }
+    for (int i = 0; i < axes.n; i++) {
+        QCC_TRY(qcc_onnx_axis(n, rank, &axes.v[i]));
+        if (is[axes.v[i]]) return qcc_onnx_wrong(n, "has an axis twice");
+        is[axes.v[i]] = true;
+    }
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_squeeze(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    bool given, gone[QCC_MAX_RANK];
+    QCC_TRY(read_axes(n, t->rank, gone, &given));
+    QccDim dim[QCC_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < t->rank; i++) {
+        bool one = !t->dim[i].sym[0] && t->dim[i].n == 1;
+        if (gone[i] && !one) return qcc_onnx_wrong(n, "squeezes axis %d, which is not 1", i);
+        if (gone[i] || (!given && one)) continue;
+        dim[rank++] = t->dim[i];
+    }
+    return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), rank, dim);
+}
+
+QccStatus qcc_onnx_unsqueeze(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    QccInts axes = {0};
+    bool given, fresh[QCC_MAX_RANK];
+    if (n->row->max_in == 2) {
+        QCC_TRY(qcc_onnx_ints_in(n, 1, "axes", &axes, &given));
+    } else {
+        QCC_TRY(qcc_onnx_attr_ints(n, "axes", &axes, &given));
+    }
+    int rank = x->type->rank + axes.n;
+    if (rank > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", rank);
+    QCC_TRY(read_axes(n, rank, fresh, &given));
+    QccDim dim[QCC_MAX_RANK];
+    for (int i = 0, k = 0; i < rank; i++) dim[i] = fresh[i] ? qcc_dim(1) : x->type->dim[k++];
+    return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), rank, dim);
+}
+
+/* ---- elements change their place ---------------------------------------------------------- */
+
+QccStatus qcc_onnx_transpose_dims(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    int rank = x->type->rank, perm[QCC_MAX_RANK];
+    QccInts list = {0};
+    bool given, seen[QCC_MAX_RANK] = {false};
+    QCC_TRY(qcc_onnx_attr_ints(n, "perm", &list, &given));
+    for (int i = 0; !given && i < rank; i++) list.v[list.n++] = rank - 1 - i;
+    if (list.n != rank) return qcc_onnx_wrong(n, "has perm of %d, wanted %d", list.n, rank);
+    for (int i = 0; i < rank; i++) {
+        if (list.v[i] < 0 || list.v[i] >= rank || seen[list.v[i]]) {
+            return qcc_onnx_wrong(n, "has a perm that is no permutation");
+        }
+        seen[list.v[i]] = true;
+        perm[i] = (int)list.v[i];
+    }
+    return qcc_onnx_transpose(n, &n->out[0], x, qcc_onnx_name(n, ""), perm);
+}
+
+QccStatus qcc_onnx_concat(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs = {.axis = INT64_MIN};
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
+    QccValue **in = QCC_NEW_ARRAY(n->im->scratch, n->nin, QccValue *);
+    for (int i = 0; i < n->nin; i++) {
+        in[i] = qcc_onnx_in(n, i);
+        if (!in[i]) return qcc_onnx_wrong(n, "lacks input %d", i);
+    }
+    QCC_TRY(qcc_onnx_axis(n, in[0]->type->rank, &attrs.axis));
+    return qcc_onnx_emit_out(n, &qcc_op_concat, in, n->nin, &attrs);
+}
+
+QccStatus qcc_onnx_expand(QccOnnxNode *n)
+{
+    QccShapeAttrs attrs = {0};
+    bool given;
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    QCC_TRY(qcc_onnx_ints_in(n, 1, "the shape", &attrs.shape, &given));
+    QccInts *s = &attrs.shape;
+    if (s->n > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", s->n);
+    /* Both broadcast: fewer extents than x has, and extents of 1, mean those of x. */
+    int extra = t->rank - s->n;
+    if (extra > 0) {
+        memmove(s->v + extra, s->v, (size_t)s->n * sizeof *s->v);
+        for (int i = 0; i < extra; i++) s->v[i] = 1;
+        s->n = t->rank;
+    }
+    for (int i = 0; i < t->rank; i++) {
+        int64_t *v = &s->v[s->n - t->rank + i];
+        if (*v != 1) continue;
+        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
+        *v = t->dim[i].n;
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_expand, &x, 1, &attrs);
+}
+
+/* One dimension as numpy slices it; ends past the extent are cut. */
+static void clamp_slice(int64_t extent, int64_t *begin, int64_t *end, int64_t step)
+{
+    int64_t low = step < 0 ? -1 : 0, high = step < 0 ? extent - 1 : extent;
+    for (int i = 0; i < 2; i++) {
+        int64_t *v = i ? end : begin;
+        if (*v < 0) *v += extent; /* cannot overflow: the extent is not negative */
+        if (*v < low) *v = low;
+        if (*v > high) *v = high;
+    }
+    /* An empty slice begins within the extent. */
+    if (step > 0 ? *end < *begin : *end > *begin) *end = *begin;
+    if (*begin < 0) *begin = *end = 0;
+}
+
+QccStatus qcc_onnx_slice(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    QccInts starts = {0}, ends = {0}, axes = {0}, steps = {0};
+    bool given, has_axes, has_steps = false;
+    if (n->row->since < 10) {
+        QCC_TRY(qcc_onnx_attr_ints(n, "starts", &starts, &given));
+        QCC_TRY(qcc_onnx_attr_ints(n, "ends", &ends, &given));
+        QCC_TRY(qcc_onnx_attr_ints(n, "axes", &axes, &has_axes));
+    } else {
+        QCC_TRY(qcc_onnx_ints_in(n, 1, "starts", &starts, &given));
+        QCC_TRY(qcc_onnx_ints_in(n, 2, "ends", &ends, &given));
+        QCC_TRY(qcc_onnx_ints_in(n, 3, "axes", &axes, &has_axes));
+        QCC_TRY(qcc_onnx_ints_in(n, 4, "steps", &steps, &has_steps));
+    }
+    if (starts.n != ends.n || (has_axes && axes.n != starts.n) ||
+        (has_steps && steps.n != starts.n) || starts.n > t->rank) {
+        return qcc_onnx_wrong(n, "needs as many starts as ends, axes and steps");
+    }
+    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .end = {.n = t->rank}, .step = {.n = t->rank}};
+    for (int i = 0; i < t->rank; i++) {
+        attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
+        attrs.step.v[i] = 1;
+    }
+    bool seen[QCC_MAX_RANK] = {false};
+    for (int i = 0; i < starts.n; i++) {
+        int64_t axis = has_axes ? axes.v[i] : i, step = has_steps ? steps.v[i] : 1;
+        int64_t begin = starts.v[i], end = ends.v[i];
+        QCC_TRY(qcc_onnx_axis(n, t->rank, &axis));
+        if (seen[axis]) return qcc_onnx_wrong(n, "has an axis twice");
+        seen[axis] = true;
+        if (step == 0) return qcc_onnx_wrong(n, "has a step of 0");
+        if (t->dim[axis].sym[0]) {
+            if (begin == 0 && step == 1 && end >= INT32_MAX) continue; /* all of it */
+            return qcc_onnx_unsupported(n, "a part of a dynamic extent");
+        }
+        /* Longer steps take one element all the same. */
+        if (step > INT32_MAX) step = INT32_MAX;
+        if (step < -INT32_MAX) step = -INT32_MAX;
+        clamp_slice(t->dim[axis].n, &begin, &end, step);
+        attrs.begin.v[axis] = begin;
+        attrs.end.v[axis] = end;
+        attrs.step.v[axis] = step;
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_slice, &x, 1, &attrs);
+}
+
+/* Gather by one known index: that slice, without the axis. */
+QccStatus qcc_onnx_gather(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0), *part;
+    const QccType *t = x->type;
+    const QccBlob *index = qcc_onnx_blob(n, 1);
+    int64_t axis = 0;
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
+    QCC_TRY(qcc_onnx_axis(n, t->rank, &axis));
+    if (!index || index->rank > 1 || (index->rank == 1 && index->dim[0] != 1) ||
+        (index->dtype != QCC_I64 && index->dtype != QCC_I32)) {
+        return qcc_onnx_unsupported(n, "its indices are not one constant number");
+    }
+    if (t->dim[axis].sym[0]) return qcc_onnx_unsupported(n, "from a dynamic extent");
+    int64_t at =
+        index->dtype == QCC_I64 ? *(const int64_t *)index->data : *(const int32_t *)index->data;
+    int64_t extent = t->dim[axis].n;
+    if (at < -extent || at >= extent) return qcc_onnx_wrong(n, "has an index out of range");
+    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .end = {.n = t->rank}, .step = {.n = t->rank}};
+    for (int i = 0; i < t->rank; i++) {
+        attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
+        attrs.step.v[i] = 1;
+    }
+    attrs.begin.v[axis] = at < 0 ? at + extent : at;
+    attrs.end.v[axis] = attrs.begin.v[axis] + 1;
+    if (index->rank == 1) return qcc_onnx_emit_out(n, &qcc_op_slice, &x, 1, &attrs);
+    QCC_TRY(qcc_onnx_emit(n, &part, &qcc_op_slice, NULL, &x, 1, &attrs));
+    QccDim dim[QCC_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < t->rank; i++) {
+        if (i != axis) dim[rank++] = t->dim[i];
+    }
+    return qcc_onnx_reshape(n, &n->out[0], part, qcc_onnx_name(n, ""), rank, dim);
+}
+
+/* Negative pads cut off: those are a slice. */
+static QccStatus cut(QccOnnxNode *n, QccValue **x, const QccInts *pads)
+{
+    const QccType *t = (*x)->type;
+    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .end = {.n = t->rank}, .step = {.n = t->rank}};
+    bool any = false;
+    for (int i = 0; i < t->rank; i++) {
+        int64_t before = pads->v[i], after = pads->v[t->rank + i];
+        attrs.begin.v[i] = before < 0 ? -before : 0;
+        attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
+        attrs.step.v[i] = 1;
+        if (before >= 0 && after >= 0) continue;
+        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a part of a dynamic extent");
+        any = true;
+        if (after < 0) attrs.end.v[i] += after;
+        if (attrs.begin.v[i] > attrs.end.v[i]) return qcc_onnx_wrong(n, "cuts off more than all");
+    }
+    return any ? qcc_onnx_emit(n, x, &qcc_op_slice, NULL, x, 1, &attrs) : QCC_OK;
+}
+
+QccStatus qcc_onnx_pad(QccOnnxNode *n)
+{
+    static const char *const modes[] = {"constant", "reflect", "edge"};
+    QccValue *x = qcc_onnx_in(n, 0);
+    int rank = x->type->rank;
+    QccInts given_pads = {0}, axes = {0}, pads = {.n = 2 * rank};
+    bool given, has_axes = false;
+    QccPadAttrs attrs = {.before = {.n = rank}, .after = {.n = rank}};
+    const char *mode = "constant";
+    QCC_TRY(qcc_onnx_attr_string(n, "mode", &mode));
+    if (n->row->since < 11) {
+        QCC_TRY(qcc_onnx_attr_ints(n, "pads", &given_pads, &given));
+        QCC_TRY(qcc_onnx_attr_float(n, "value", &attrs.value));
+    } else {
+        QCC_TRY(qcc_onnx_ints_in(n, 1, "pads", &given_pads, &given));
+        QCC_TRY(qcc_onnx_scalar_in(n, 2, "constant_value", &attrs.value));
+        QCC_TRY(qcc_onnx_ints_in(n, 3, "axes", &axes, &has_axes));
+    }
+    for (attrs.mode = 0; attrs.mode < 3 && strcmp(mode, modes[attrs.mode]); attrs.mode++) {
+    }
+    if (attrs.mode == 3) return qcc_onnx_unsupported(n, "mode '%s'", mode);
+
+    for (int i = 0; !has_axes && i < rank; i++) axes.v[axes.n++] = i;
+    if (given_pads.n != 2 * axes.n) {
+        return qcc_onnx_wrong(n, "has %d pads, wanted %d", given_pads.n, 2 * axes.n);
+    }
+    for (int i = 0; i < axes.n; i++) {
+        QCC_TRY(qcc_onnx_axis(n, rank, &axes.v[i]));
+        for (int side = 0; side < 2; side++) {
+            int64_t pad = given_pads.v[side * axes.n + i];
+            if (pad < -INT32_MAX || pad > INT32_MAX)
+                return qcc_onnx_wrong(n, "has a pad too large");
+            pads.v[side * rank + axes.v[i]] = pad;
+        }
+    }
+    QCC_TRY(cut(n, &x, &pads));
+    for (int i = 0; i < rank; i++) {
+        attrs.before.v[i] = pads.v[i] > 0 ? pads.v[i] : 0;
+        attrs.after.v[i] = pads.v[rank + i] > 0 ? pads.v[rank + i] : 0;
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_pad, &x, 1, &attrs);
+}
