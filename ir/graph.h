@@ -59,8 +59,7 @@ struct QccGraph {
     const QccSymbol **symbol;
     int nprop;
     int64_t prop_cap;
-    const char **prop; /* properties: "calibrated", "quantized", ... */
-    int next_name;
+    const char **prop;      /* properties: "calibrated", "quantized", ... */
     struct QccNames *names; /* the table behind unique names; shared with the bodies */
 };
 
@@ -78,7 +77,8 @@ typedef struct QccModule {
 /* ---- making ------------------------------------------------------------------------------- */
 
 QccGraph *qcc_graph_new(QccIr *ir, QccArena *arena, const char *name);
-/* An empty body for `op`, with one parameter per operand (same names, same types). */
+/* An empty body for `op`, with one parameter per operand (same names, same types; they follow the
+ * operands when these change). Fill it, give it its results, then qcc_op_reinfer(op). */
 QccGraph *qcc_graph_new_body(QccOp *op);
 /* A deep copy in `arena`; blobs are shared, so the arena must not outlive their owner. */
 QccGraph *qcc_graph_clone(const QccGraph *g, QccArena *arena);
@@ -96,6 +96,9 @@ QccStatus qcc_op_new(QccOp **op, QccGraph *g, QccOp *before, const QccOpDef *def
 /* A constant before `before`; `quant` may be NULL. */
 QccValue *qcc_const_new(QccGraph *g, QccOp *before, const char *name, const QccBlob *blob,
                         const QccQuant *quant);
+/* A copy of `from` (of any graph of the context) at the end of g, with other operands; its results
+ * have the types and, where they are free, the names of the original's. It has no body. */
+QccOp *qcc_op_copy(QccGraph *g, const QccOp *from, QccValue *const *in);
 /* Sets what the graph returns (makes or replaces its yield). */
 void qcc_graph_set_results(QccGraph *g, QccValue *const *value, int n);
 
@@ -119,7 +122,8 @@ void qcc_graph_set_prop(QccGraph *g, const char *prop);
 void qcc_graph_clear_prop(QccGraph *g, const char *prop);
 bool qcc_graph_has_prop(const QccGraph *g, const char *prop);
 
-/* Replaces symbols by numbers everywhere: extent[i] for g->symbol[i], which then are gone. */
+/* Replaces symbols by numbers everywhere: extent[i] for g->symbol[i], which then are gone. After a
+ * failure the graph is of no more use. */
 QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent);
 
 /* ---- asking ------------------------------------------------------------------------------- */
@@ -143,6 +147,13 @@ const char *qcc_loc_text(QccArena *arena, QccLoc loc);
          op = next_##op, next_##op = op ? op->next : NULL)
 
 /* ---- checking ----------------------------------------------------------------------------- */
+
+/* Whether a result may have this type when inference gives `inferred`: the same, or a quantized one
+ * of that shape where the op computes f32 (a constant: of its own element type). */
+bool qcc_type_fits(const QccOp *op, const QccType *inferred, const QccType *type);
+/* Posts "'fc' gives f32[1,10], not f32[1,11]" at loc. */
+QccStatus qcc_type_misfit(const QccOp *op, QccLoc loc, const QccType *inferred,
+                          const QccType *type);
 
 /* Every invariant of graph, types and ops, with located errors. */
 QccStatus qcc_graph_verify(const QccGraph *g);

@@ -18,7 +18,8 @@ typedef struct QccBlob {
     uint64_t hash;    /* XXH3-64 of the data */
 } QccBlob;
 
-/* A named extent that is bound when a program is made. Owned by its graph. */
+/* A named extent that is bound when a program is made. Interned: same name and bounds, same
+ * address. */
 typedef struct QccSymbol {
     const char *name;
     int64_t min, max; /* bounds, both included; at least 1 */
@@ -67,6 +68,9 @@ const QccType *qcc_type_real(QccIr *ir, const QccType *t);
 const QccType *qcc_type_quantized(QccIr *ir, const QccType *t, QccDtype dtype,
                                   const QccQuant *quant);
 
+/* The interned symbol. */
+const QccSymbol *qcc_symbol(QccIr *ir, const char *name, int64_t min, int64_t max);
+
 /* Interned quantization of one pair for the whole tensor. qmin and qmax are the dtype's. */
 const QccQuant *qcc_quant_tensor(QccIr *ir, QccDtype dtype, float scale, int32_t zero);
 /* One pair per index of `axis` of a tensor of `rank`; n entries; zero NULL: all 0. */
@@ -97,7 +101,14 @@ bool qcc_dtype_parse(QccDtype *dtype, const char *name, int64_t len);
 /* Bytes of n elements (nibbles round up). */
 int64_t qcc_dtype_size(QccDtype dtype, int64_t n);
 
-/* "u8[1,56,56,64] q(0.0311: 61)" */
+/* Whether a type that came from a file or from inference may be worked with: no overflow (2^48
+ * bytes at the symbols' upper bounds), a quantization that is valid and fits the shape. Posts what
+ * is wrong at `loc`. Making a type checks nothing; the verifier and qcc_op_new call this. */
+QccStatus qcc_type_check(QccIr *ir, QccLoc loc, const QccType *t);
+/* Whether `quant` (may be NULL) has the right number of entries for this shape. */
+bool qcc_quant_fits(const QccQuant *quant, int rank, const QccDim *dim);
+
+/* "u8[1,56,56,64] q(0.0311: 61)"; long lists of scales as their hash. */
 void qcc_type_print(QccBuf *buf, const QccType *t);
 
 /* ---- blobs -------------------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ struct QccArena {
     size_t next_size; /* of the next chunk */
     size_t size;      /* bytes held */
     Deferred *deferred;
+    QccArena *parent, *sub;  /* sub: the newest one below */
+    QccArena *older, *newer; /* others of the same parent */
 };
 
 /* ---- the host's allocator ------------------------------------------------------------------- */
@@ -101,9 +103,32 @@ QccArena *qcc_arena_new(QccMem *mem)
     return arena;
 }
 
+QccArena *qcc_arena_sub(QccArena *parent)
+{
+    QccArena *arena = qcc_arena_new(parent->mem);
+    if (!arena) out_of_memory(parent->mem);
+    arena->parent = parent;
+    arena->older = parent->sub;
+    if (arena->older) arena->older->newer = arena;
+    parent->sub = arena;
+    return arena;
+}
+
+static void leave_parent(QccArena *arena)
+{
+    if (arena->older) arena->older->newer = arena->newer;
+    if (arena->newer) {
+        arena->newer->older = arena->older;
+    } else if (arena->parent) {
+        arena->parent->sub = arena->older;
+    }
+}
+
 void qcc_arena_free(QccArena *arena)
 {
     if (!arena) return;
+    while (arena->sub) qcc_arena_free(arena->sub);
+    leave_parent(arena);
     for (Deferred *d = arena->deferred; d; d = d->next) d->fn(d->user);
     const QccMem *mem = arena->mem;
     for (Chunk *c = arena->chunks, *next; c; c = next) {

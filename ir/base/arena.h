@@ -36,7 +36,12 @@ bool qcc_mem_protect(QccMem *mem, void (*fn)(void *user), void *user);
  * borrowed for the arena's life. */
 QccArena *qcc_arena_new(QccMem *mem);
 
-/* Runs the deferred functions, newest first, and frees everything. NULL is allowed. */
+/* An arena that is freed with its parent at the latest; freed before, it is gone from there. For
+ * scratch memory inside what may unwind. Never NULL. */
+QccArena *qcc_arena_sub(QccArena *parent);
+
+/* Frees the arenas below it, runs the deferred functions, newest first, and frees everything. NULL
+ * is allowed. */
 void qcc_arena_free(QccArena *arena);
 
 /* `size` zeroed bytes, aligned to 16 (to 64 from 4096 bytes on). */
