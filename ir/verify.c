@@ -283,7 +283,7 @@ static QccStatus check_bias(const QccOp *op)
         if (got != want || zero)
             return qcc_op_error(
                 op,
-                "'%s' bias %lld has scale %.9g and zero point %d; wanted %.9g (that of "
+                "'%s': bias %lld has scale %.9g and zero point %d; wanted %.9g (that of "
                 "the activation times that of the weight) and 0",
                 op->def->name, (long long)c, (double)got, zero, (double)want);
     }
