@@ -1,0 +1,315 @@
+/* contract - convolution and matrix product: blocks of pixels x vectors of output channels.
+ *
+ *   for each unit: a panel of output channels, a chunk of pixels of one output row
+ *     for each block of mr pixels (one smaller block at the end of the row)
+ *       acc[mr][nr] = 0
+ *       for each run of taps, for each K step in it          four bytes of A, or one f32
+ *         nr vectors of B; mr times: broadcast A, nr multiply-adds
+ *       for each vector, for each pixel: epilogue, store
+ *
+ * A is read where it lies: the taps are offsets, no copy is made. One skeleton serves every ISA and
+ * type; what a K step is, is a row of `dots`. Blocks never overlap, not even to fill up the last
+ * one, because the result may lie where an operand of the epilogue lay.
+ */
+#include <assert.h>
+
+#include "backend/llvm/emit.h"
+
+typedef struct Contract Contract;
+
+/* One kind of K step. */
+typedef struct Dot {
+    int a_elements; /* of A per step */
+    int b_vectors;  /* of B per step and vector of outputs */
+    void (*multiply)(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc);
+} Dot;
+
+struct Contract {
+    QccEmit *e;
+    const QccContractShape *c;
+    const Dot *dot;
+    bool f32;
+    int mr, nr;
+    int64_t element;             /* bytes of one of A */
+    int64_t outputs, cols;       /* output channels a group, of a panel */
+    int64_t panels;              /* a group */
+    int64_t chunk, chunks;       /* pixels; chunks of a row */
+    int64_t runs, length, steps; /* runs of contiguous taps, elements and K steps of one */
+    int64_t b_step;              /* bytes of B per K step */
+};
+
+/* Where a unit or a block of it begins. */
+typedef struct Place {
+    Val a, b;
+    Val at[QCC_KERNEL_ARGS];
+} Place;
+
+/* ---- K steps --------------------------------------------------------------------------------- */
+
+static void dot_f32(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    (void)stride;
+    Val x = emit_splat(e, LLVMBuildBitCast(e->b, a, e->f32, ""), e->lanes);
+    Typ f32 = emit_vector(e->f32, e->lanes);
+    for (int j = 0; j < n; j++)
+        acc[j] = emit_fma(e, x, LLVMBuildBitCast(e->b, b[j], f32, ""), acc[j]);
+}
+
+static void dot_vnni(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    (void)stride;
+    Val x = emit_splat(e, a, e->lanes);
+    const char *name =
+        e->lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256";
+    for (int j = 0; j < n; j++)
+        acc[j] = emit_intrinsic(e, name, NULL, 0, (Val[]){acc[j], x, b[j]}, 3);
+}
+
+Val emit_madd(QccEmit *e, Val a, Val b)
+{
+    Typ i16 = emit_vector(e->i16, 2 * e->lanes);
+    const char *name = e->lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
+                       : e->lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
+                                       : "llvm.x86.sse2.pmadd.wd";
+    Val arg[2] = {LLVMBuildBitCast(e->b, a, i16, ""), LLVMBuildBitCast(e->b, b, i16, "")};
+    return emit_intrinsic(e, name, NULL, 0, arg, 2);
+}
+
+/* Bytes 0 and 2, then 1 and 3, as pairs of i16: exact, since 2 * 255 * 128 is far below 2^31. */
+static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    Val x = emit_splat(e, a, e->lanes);
+    Val low = emit_splat(e, emit_i32(e, 0x00ff00ff), e->lanes);
+    Val even = LLVMBuildAnd(e->b, x, low, "");
+    Val eight = emit_splat(e, LLVMConstInt(e->i16, 8, false), 2 * e->lanes);
+    Val odd = LLVMBuildLShr(e->b, LLVMBuildBitCast(e->b, x, emit_vector(e->i16, 2 * e->lanes), ""),
+                            eight, "");
+    for (int j = 0; j < n; j++) {
+        acc[j] = LLVMBuildAdd(e->b, acc[j], emit_madd(e, even, b[j]), "");
+        acc[j] = LLVMBuildAdd(e->b, acc[j], emit_madd(e, odd, b[stride + j]), "");
+    }
+}
+
+static const Dot dots_i8[] = {
+    [QCC_DOT_MADD16] = {4, 2, dot_madd16},
+    [QCC_DOT_VNNI] = {4, 1, dot_vnni},
+};
+static const Dot dots_f32 = {1, 1, dot_f32};
+
+/* `n` K steps from the addresses a and b on, for mr pixels and nv vectors, the last of B with
+ * `last` columns that exist. */
+static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int nv, int last,
+                       Val *acc)
+{
+    QccEmit *e = t->e;
+    Typ vector = emit_vector(e->i32, e->lanes);
+    int64_t pixel = t->c->stride_w * t->c->a_w * t->element;
+    for (int64_t s = 0; s < n; s++) {
+        Val bv[2 * EMIT_CARRY];
+        for (int h = 0; h < t->dot->b_vectors; h++)
+            for (int j = 0; j < nv; j++) {
+                int64_t offset = s * t->b_step + (h * t->nr + j) * 4 * e->lanes;
+                Val at = emit_atc(e, b, offset);
+                if (t->c->b_strided && j == nv - 1)
+                    bv[h * nv + j] = emit_load(e, QCC_I32, at, 1, last);
+                else
+                    bv[h * nv + j] = emit_load_vector(e, vector, at, 4);
+            }
+        for (int i = 0; i < mr; i++) {
+            Val at = emit_atc(e, a, i * pixel + s * t->dot->a_elements * t->element);
+            Val x = emit_load_vector(e, e->i32, at, (int)t->element);
+            t->dot->multiply(e, x, bv, nv, nv, acc + i * nv);
+        }
+    }
+}
+
+/* One run of taps; the block's accumulators and the address in B go on from one to the next. */
+static Val emit_run(const Contract *t, Val a, Val b, int mr, int nv, int last, Val *acc)
+{
+    QccEmit *e = t->e;
+    int n = mr * nv;
+    int64_t unroll = e->k->variant.unroll > 0 ? e->k->variant.unroll : 1;
+    int64_t whole = t->steps / unroll >= 2 ? t->steps / unroll * unroll : 0;
+    int64_t a_step = t->dot->a_elements * t->element;
+    if (whole) {
+        EmitLoop l;
+        Val carry[EMIT_CARRY];
+        for (int i = 0; i < n; i++) carry[i] = acc[i];
+        carry[n] = b;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole * a_step), unroll * a_step, n + 1,
+                        carry);
+        for (int i = 0; i < n; i++) acc[i] = l.carry[i];
+        emit_steps(t, emit_at(e, a, l.i), l.carry[n], unroll, mr, nv, last, acc);
+        for (int i = 0; i < n; i++) carry[i] = acc[i];
+        carry[n] = emit_atc(e, l.carry[n], unroll * t->b_step);
+        emit_loop_end(e, &l, carry);
+        for (int i = 0; i < n; i++) acc[i] = l.carry[i];
+        b = l.carry[n];
+    }
+    int64_t rest = t->steps - whole;
+    emit_steps(t, emit_atc(e, a, whole * a_step), b, rest, mr, nv, last, acc);
+    return emit_atc(e, b, rest * t->b_step);
+}
+
+/* Loops over the runs: `level` 0 is the rows of taps, 1 the taps of a row where each is a run. */
+static Val emit_runs(const Contract *t, int level, Val a, Val b, int mr, int nv, int last, Val *acc)
+{
+    QccEmit *e = t->e;
+    const QccContractShape *c = t->c;
+    int levels = t->runs == c->kh ? 1 : 2;
+    if (level == levels) return emit_run(t, a, b, mr, nv, last, acc);
+    int64_t count = level == 0 ? c->kh : c->kw;
+    int64_t apart = (level == 0 ? c->dil_h * c->a_h : c->dil_w * c->a_w) * t->element;
+    /* A handful of multiplies is cheaper than a loop around them. */
+    if (count == 1 || t->runs * t->steps * mr * nv <= 128) {
+        for (int64_t i = 0; i < count; i++)
+            b = emit_runs(t, level + 1, emit_atc(e, a, i * apart), b, mr, nv, last, acc);
+        return b;
+    }
+    int n = mr * nv;
+    EmitLoop l;
+    Val carry[EMIT_CARRY];
+    for (int i = 0; i < n; i++) carry[i] = acc[i];
+    carry[n] = b;
+    emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, count), 1, n + 1, carry);
+    for (int i = 0; i < n; i++) acc[i] = l.carry[i];
+    a = emit_at(e, a, emit_mulc(e, l.i, apart));
+    carry[n] = emit_runs(t, level + 1, a, l.carry[n], mr, nv, last, acc);
+    for (int i = 0; i < n; i++) carry[i] = acc[i];
+    emit_loop_end(e, &l, carry);
+    for (int i = 0; i < n; i++) acc[i] = l.carry[i];
+    return l.carry[n];
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static void emit_block(const Contract *t, const Place *p, int mr, int nv, int last)
+{
+    QccEmit *e = t->e;
+    Val acc[EMIT_CARRY];
+    Typ type = emit_vector(t->f32 ? e->f32 : e->i32, e->lanes);
+    for (int i = 0; i < mr * nv; i++) acc[i] = LLVMConstNull(type);
+    emit_runs(t, 0, p->a, p->b, mr, nv, last, acc);
+    emit_block_epilogue(e, p->at, acc, mr, nv, last);
+}
+
+/* The blocks of one unit: `first` is its first pixel, relative to `p`; in the last chunk of a row
+ * the tail follows. */
+static void emit_pixels(const Contract *t, const Place *p, Val chunk, int nv, int last)
+{
+    QccEmit *e = t->e;
+    int64_t ow = e->k->extent[2];
+    int64_t last_chunk = ow - (t->chunks - 1) * t->chunk;
+    Val is_last = LLVMBuildICmp(e->b, LLVMIntEQ, chunk, emit_i64(e, t->chunks - 1), "");
+    Val pixels = emit_i64(e, last_chunk);
+    if (t->chunks > 1) pixels = LLVMBuildSelect(e->b, is_last, pixels, emit_i64(e, t->chunk), "");
+    int tail = (int)(ow % t->mr);
+    if (t->chunks > 1 || last_chunk >= t->mr) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_addc(e, pixels, 1 - t->mr), t->mr, 0, NULL);
+        Place block = *p;
+        block.a = emit_at(e, p->a, emit_mulc(e, l.i, t->c->stride_w * t->c->a_w * t->element));
+        emit_advance(e, block.at, p->at, 2, l.i);
+        emit_block(t, &block, t->mr, nv, last);
+        emit_loop_end(e, &l, NULL);
+    }
+    if (!tail) return;
+    LLVMBasicBlockRef join = t->chunks > 1 ? emit_if_begin(e, is_last) : NULL;
+    Val x = emit_i64(e, last_chunk - tail);
+    Place block = *p;
+    block.a = emit_at(e, p->a, emit_mulc(e, x, t->c->stride_w * t->c->a_w * t->element));
+    emit_advance(e, block.at, p->at, 2, x);
+    emit_block(t, &block, tail, nv, last);
+    if (join) emit_if_end(e, join);
+}
+
+/* A unit: which panel, which chunk of which row; then code for full panels and for the last one of
+ * a group where it is narrower. */
+static void emit_unit(const Contract *t, Val unit)
+{
+    QccEmit *e = t->e;
+    const QccKernel *k = e->k;
+    const QccContractShape *c = t->c;
+    int64_t panels = t->panels * c->groups;
+    Val panel, chunk, y, n, rest;
+    if (k->variant.n_outer) {
+        chunk = emit_modc(e, unit, t->chunks);
+        rest = emit_divc(e, unit, t->chunks);
+        y = emit_modc(e, rest, k->extent[1]);
+        rest = emit_divc(e, rest, k->extent[1]);
+        n = emit_modc(e, rest, k->extent[0]);
+        panel = emit_divc(e, rest, k->extent[0]);
+    } else {
+        panel = emit_modc(e, unit, panels);
+        rest = emit_divc(e, unit, panels);
+        chunk = emit_modc(e, rest, t->chunks);
+        rest = emit_divc(e, rest, t->chunks);
+        y = emit_modc(e, rest, k->extent[1]);
+        n = emit_divc(e, rest, k->extent[1]);
+    }
+    Val group = c->groups == 1 ? emit_i64(e, 0) : emit_divc(e, panel, t->panels);
+    Val in_group = c->groups == 1 ? panel : emit_modc(e, panel, t->panels);
+    Val x = emit_mulc(e, chunk, t->chunk);
+    Val channel = emit_add(e, emit_mulc(e, group, t->outputs), emit_mulc(e, in_group, t->cols));
+
+    Place p;
+    Val a = emit_add(e, emit_mulc(e, n, c->a_n), emit_mulc(e, y, c->stride_h * c->a_h));
+    a = emit_add(e, a, emit_mulc(e, x, c->stride_w * c->a_w));
+    a = emit_add(e, a, emit_mulc(e, group, c->ci));
+    p.a = emit_at(e, emit_arg(e, 1), emit_mulc(e, a, t->element));
+    Val b = c->b_strided ? emit_mulc(e, emit_add(e, emit_mulc(e, n, c->b_n), channel), 4)
+                         : emit_mulc(e, panel, t->runs * t->steps * t->b_step);
+    p.b = emit_at(e, emit_arg(e, 2), b);
+    emit_place(e, p.at, (Val[]){n, y, x, channel}, 4);
+
+    int64_t rest_cols = t->outputs - (t->panels - 1) * t->cols;
+    int nv = (int)((rest_cols + e->lanes - 1) / e->lanes);
+    int last = (int)(rest_cols - (int64_t)(nv - 1) * e->lanes);
+    if (rest_cols == t->cols || t->panels == 1) {
+        emit_pixels(t, &p, chunk, nv, last);
+        return;
+    }
+    Val is_last = LLVMBuildICmp(e->b, LLVMIntEQ, in_group, emit_i64(e, t->panels - 1), "");
+    LLVMBasicBlockRef join = emit_if_begin(e, LLVMBuildNot(e->b, is_last, ""));
+    emit_pixels(t, &p, chunk, t->nr, e->lanes);
+    emit_if_end(e, join);
+    join = emit_if_begin(e, is_last);
+    emit_pixels(t, &p, chunk, nv, last);
+    emit_if_end(e, join);
+}
+
+void emit_contract(QccEmit *e)
+{
+    const QccKernel *k = e->k;
+    const QccContractShape *c = &k->u.contract;
+    Contract t = {.e = e, .c = c, .mr = k->variant.mr, .nr = k->variant.nr};
+    QccDtype a = k->arg[1].dtype, b = k->arg[2].dtype;
+    t.f32 = a == QCC_F32;
+    if (!(a == QCC_F32 && b == QCC_F32) && !(a == QCC_U8 && b == QCC_I8))
+        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "a contraction takes u8 x i8 or f32, not %s x %s",
+                      qcc_dtype_name(a), qcc_dtype_name(b));
+    if (c->b_strided && (!t.f32 || c->kh * c->kw * c->groups != 1))
+        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for f32 matrix products only");
+    if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 2 > EMIT_CARRY)
+        qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
+    t.dot = t.f32 ? &dots_f32 : &dots_i8[e->t->dot];
+    t.element = t.f32 ? 4 : 1;
+    t.outputs = k->extent[3] / c->groups;
+    t.cols = (int64_t)t.nr * e->lanes;
+    t.panels = (t.outputs + t.cols - 1) / t.cols;
+    int64_t ow = k->extent[2];
+    t.chunk = k->variant.chunk > 0 && k->variant.chunk < ow ? k->variant.chunk : ow;
+    if (t.chunk < ow && t.chunk % t.mr)
+        qcc_emit_fail(e, QCC_ERROR_INTERNAL, "chunks of %lld pixels in blocks of %d",
+                      (long long)t.chunk, t.mr);
+    if (qcc_kernel_work(k, e->lanes) == 0) return;
+    t.chunks = (ow + t.chunk - 1) / t.chunk;
+    qcc_contract_runs(k, &t.runs, &t.length);
+    t.steps = (t.length + t.dot->a_elements - 1) / t.dot->a_elements;
+    t.b_step = c->b_strided ? c->b_k * 4 : t.cols * 4 * t.dot->b_vectors;
+
+    EmitLoop l;
+    emit_loop_begin(e, &l, e->begin, e->end, 1, 0, NULL);
+    emit_unit(&t, l.i);
+    emit_loop_end(e, &l, NULL);
+}

@@ -1,0 +1,165 @@
+/* emit - the state of one compilation, and thin helpers over LLVM's builder.
+ *
+ *   module.c     opens a context, calls the anchor's emitter, verifies, writes the object
+ *   contract.c depthwise.c pool.c map.c rows.c      one anchor each
+ *   expr.c       an epilogue over vectors           store.c    narrowing and storing
+ *   memory.c     loads of whole and partial vectors emit.c     loops, constants, intrinsics
+ *   block.c      epilogues of blocks of pixels x channels
+ *
+ * Every extent is a number of the description, so every tail is a number here: a vector with fewer
+ * than all its lanes is loaded and stored by a constant count, and nothing beyond it is touched.
+ *
+ * Everything here works on a QccEmit that one thread owns. What a kernel asks and no emitter can
+ * give is reported through qcc_emit_fail, which does not return.
+ */
+#ifndef QCC_BACKEND_LLVM_EMIT_H
+#define QCC_BACKEND_LLVM_EMIT_H
+
+#include <llvm-c/Core.h>
+#include <setjmp.h>
+
+#include "backend/pack.h"
+#include "backend/target.h"
+
+typedef LLVMValueRef Val;
+typedef LLVMTypeRef Typ;
+
+typedef struct QccEmit {
+    const QccKernel *k;
+    const QccTarget *t;
+    QccArena *arena;
+    int lanes; /* f32 per vector register: the width of every expression */
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef b;
+    Val fn;
+    Val args, begin, end; /* parameters of the kernel */
+    Typ i1, i8, i16, i32, i64, f32, f64, ptr, none;
+    jmp_buf *fail; /* where qcc_emit_fail goes */
+    QccStatus status;
+    const char *error;
+} QccEmit;
+
+/* Ends the compilation with a status and a message. */
+_Noreturn void qcc_emit_fail(QccEmit *e, QccStatus status, const char *fmt, ...) QCC_PRINTF(3, 4);
+
+/* ---- emit.c: constants, arithmetic on addresses, loops, intrinsics --------------------------- */
+
+Val emit_i32(QccEmit *e, int64_t x);
+Val emit_i64(QccEmit *e, int64_t x);
+Typ emit_vector(Typ element, int lanes);
+/* x in every lane; x is a scalar. */
+Val emit_splat(QccEmit *e, Val x, int lanes);
+
+/* i64 arithmetic; constants fold. */
+Val emit_add(QccEmit *e, Val a, Val b);
+Val emit_addc(QccEmit *e, Val a, int64_t b);
+Val emit_mulc(QccEmit *e, Val a, int64_t b);
+/* Unsigned a / b and a % b; a is known not to be negative. */
+Val emit_divc(QccEmit *e, Val a, int64_t b);
+Val emit_modc(QccEmit *e, Val a, int64_t b);
+Val emit_min(QccEmit *e, Val a, Val b); /* signed */
+Val emit_max(QccEmit *e, Val a, Val b);
+
+/* p + bytes. */
+Val emit_at(QccEmit *e, Val p, Val bytes);
+Val emit_atc(QccEmit *e, Val p, int64_t bytes);
+
+/* The pointer args[number]. */
+Val emit_arg(QccEmit *e, int number);
+
+/* A counted loop with values carried from one iteration to the next. Between begin and end the
+ * builder stands in the body, which may have blocks of its own; after end, behind the loop. The
+ * loop runs at least not at all: begin tests first, unless both bounds are constants. */
+enum { EMIT_CARRY = 72 };
+typedef struct EmitLoop {
+    LLVMBasicBlockRef head, exit;
+    Val i; /* the counter in the body */
+    Val limit, step;
+    int n;
+    Val carry[EMIT_CARRY]; /* in the body: the values at its beginning; after end: the last ones */
+    Val first[EMIT_CARRY];
+    LLVMBasicBlockRef before;
+} EmitLoop;
+void emit_loop_begin(QccEmit *e, EmitLoop *l, Val from, Val to, int64_t step, int n, Val *carry);
+void emit_loop_end(QccEmit *e, EmitLoop *l, Val *next);
+
+/* Runs what follows, up to emit_if_end, when the condition (i1) holds. */
+LLVMBasicBlockRef emit_if_begin(QccEmit *e, Val condition);
+void emit_if_end(QccEmit *e, LLVMBasicBlockRef join);
+
+/* Calls an intrinsic. `over`: the types it is overloaded on (noverload of them). */
+Val emit_intrinsic(QccEmit *e, const char *name, Typ *over, int noverload, Val *arg, int narg);
+/* Intrinsics of one vector type. */
+Val emit_unary(QccEmit *e, const char *name, Val a);
+Val emit_binary(QccEmit *e, const char *name, Val a, Val b);
+
+/* a * b + c for f32 vectors, rounded once: the instruction, or its exact emulation. */
+Val emit_fma(QccEmit *e, Val a, Val b, Val c);
+
+/* ---- memory.c: elements of arguments --------------------------------------------------------- */
+
+/* Bytes of an element; fails for packed types, which no kernel takes. */
+int64_t emit_size(QccEmit *e, QccDtype dtype);
+Typ emit_type(QccEmit *e, QccDtype dtype);
+/* The type an expression sees (QccExprType), and its LLVM type. */
+int emit_wide(QccEmit *e, QccDtype dtype);
+Typ emit_expr_type(QccEmit *e, int type);
+
+/* `count` elements (1 .. lanes) at p, `step` elements apart, as they lie in memory; the other lanes
+ * are anything. Touches exactly those elements. */
+Val emit_load(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
+/* Widened to what expressions compute with. */
+Val emit_load_wide(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
+/* All lanes of a vector of LLVM type `type`, at an alignment. */
+Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);
+
+/* ---- store.c --------------------------------------------------------------------------------- */
+
+/* Narrows `value` (in the type that expressions of `dtype` have) and stores its first `count` lanes
+ * `step` elements apart. */
+void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int count);
+/* n vectors whose elements follow each other, the last with `count` lanes. */
+void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, int count);
+
+/* ---- expr.c ---------------------------------------------------------------------------------- */
+
+/* An argument of an expression at the place where it is evaluated. */
+typedef struct EmitOperand {
+    QccDtype dtype;
+    int64_t step; /* elements from lane to lane; 0: the same in all */
+    Val at;       /* address of lane 0; NULL with a value: nothing to load */
+    Val value;    /* what was loaded (kept for the next use); NULL: not yet */
+} EmitOperand;
+
+/* The expression over lanes, of which the first `count` exist. operand[k] is argument k;
+ * result[j] (or NULL) argument QCC_ROW_RESULT + j. acc may be NULL when it is not used. */
+Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *result, Val acc,
+              int count);
+
+/* min and max as QCC_EX_min and QCC_EX_max have them, on any vector. */
+Val emit_lesser(QccEmit *e, Val a, Val b);
+Val emit_greater(QccEmit *e, Val a, Val b);
+
+/* pmaddwd: products of i16 pairs, added two and two into i32 lanes. */
+Val emit_madd(QccEmit *e, Val a, Val b);
+
+/* ---- anchors --------------------------------------------------------------------------------- */
+
+void emit_contract(QccEmit *e);
+void emit_depthwise(QccEmit *e);
+void emit_pool(QccEmit *e);
+void emit_map(QccEmit *e);
+void emit_rows(QccEmit *e);
+
+/* Addresses of every epilogue argument and of the result for the outer indices index[0..n): the
+ * sum of index * stride. at[0] is the result; anchor operands are left alone. */
+void emit_place(QccEmit *e, Val *at, const Val *index, int n);
+/* The same addresses, `by` indices further in one dimension. */
+void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by);
+
+/* Epilogue and store of acc[mr][nv] over the index space [n, y, x, channel]; `at` stands at the
+ * block's first pixel and channel, the last vector has `last` channels. */
+void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last);
+
+#endif

@@ -1,0 +1,200 @@
+/* expr - an expression over vectors of f32 lanes: each node becomes the operation of the same name.
+ *
+ * No fast-math flag is ever set, and an fma is made only where the expression has one, so results
+ * equal those of the interpreter bit for bit.
+ */
+#include <assert.h>
+
+#include "backend/llvm/emit.h"
+
+typedef struct Scope {
+    QccEmit *e;
+    const QccExpr *x;
+    EmitOperand *operand;
+    const Val *result;
+    Val acc;
+    int count;
+    Val *value; /* of each node */
+} Scope;
+
+static bool is_float(int type)
+{
+    return type == QCC_EX_F32 || type == QCC_EX_F64;
+}
+
+static Typ vector_type(const Scope *s, int type)
+{
+    return emit_vector(emit_expr_type(s->e, type), s->e->lanes);
+}
+
+static Val operand(Scope *s, int number)
+{
+    if (number >= QCC_ROW_RESULT) return s->result[number - QCC_ROW_RESULT];
+    EmitOperand *o = &s->operand[number];
+    if (!o->value) o->value = emit_load_wide(s->e, o->dtype, o->at, o->step, s->count);
+    return o->value;
+}
+
+static Val constant(const Scope *s, const QccExprNode *node)
+{
+    Typ type = emit_expr_type(s->e, node->type);
+    Val v;
+    if (node->type == QCC_EX_F32)
+        v = LLVMConstBitCast(LLVMConstInt(s->e->i32,
+                                          (union {
+                                              float f;
+                                              uint32_t u;
+                                          }){node->imm.f32}
+                                              .u,
+                                          false),
+                             type);
+    else if (node->type == QCC_EX_F64)
+        v = LLVMConstReal(type, node->imm.f64);
+    else
+        v = LLVMConstInt(type, (unsigned long long)node->imm.i, true);
+    return emit_splat(s->e, v, s->e->lanes);
+}
+
+/* x/0 is 0; the least number by -1 wraps to itself. */
+static Val divide_integers(Scope *s, int type, Val a, Val b)
+{
+    LLVMBuilderRef bl = s->e->b;
+    Val zero = LLVMConstNull(vector_type(s, type)), ones = LLVMConstAllOnes(vector_type(s, type));
+    Val by_zero = LLVMBuildICmp(bl, LLVMIntEQ, b, zero, "");
+    Val by_minus_one = LLVMBuildICmp(bl, LLVMIntEQ, b, ones, "");
+    Val plain = LLVMBuildSelect(bl, LLVMBuildOr(bl, by_zero, by_minus_one, ""),
+                                LLVMBuildNeg(bl, ones, ""), b, "");
+    Val q = LLVMBuildSDiv(bl, a, plain, "");
+    q = LLVMBuildSelect(bl, by_minus_one, LLVMBuildNeg(bl, a, ""), q, "");
+    return LLVMBuildSelect(bl, by_zero, zero, q, "");
+}
+
+static bool is_float_vector(Val v)
+{
+    LLVMTypeKind kind = LLVMGetTypeKind(LLVMGetElementType(LLVMTypeOf(v)));
+    return kind == LLVMFloatTypeKind || kind == LLVMDoubleTypeKind;
+}
+
+Val emit_lesser(QccEmit *e, Val a, Val b)
+{
+    Val less = is_float_vector(a) ? LLVMBuildFCmp(e->b, LLVMRealOLT, a, b, "")
+                                  : LLVMBuildICmp(e->b, LLVMIntSLT, a, b, "");
+    return LLVMBuildSelect(e->b, less, a, b, "");
+}
+
+Val emit_greater(QccEmit *e, Val a, Val b)
+{
+    Val more = is_float_vector(a) ? LLVMBuildFCmp(e->b, LLVMRealOGT, a, b, "")
+                                  : LLVMBuildICmp(e->b, LLVMIntSGT, a, b, "");
+    return LLVMBuildSelect(e->b, more, a, b, "");
+}
+
+/* cvtps2dq rounds by the environment, that is to nearest even, in one instruction; the generic
+ * forms take two, or become scalar code. */
+static Val round_to_i32(Scope *s, Val a)
+{
+    QccEmit *e = s->e;
+    if (e->lanes == 4) return emit_intrinsic(e, "llvm.x86.sse2.cvtps2dq", NULL, 0, &a, 1);
+    if (e->lanes == 8) return emit_intrinsic(e, "llvm.x86.avx.cvt.ps2dq.256", NULL, 0, &a, 1);
+    Val arg[4] = {a, LLVMConstNull(emit_vector(e->i32, 16)), LLVMConstInt(e->i16, 0xffff, false),
+                  emit_i32(e, 4)};
+    return emit_intrinsic(e, "llvm.x86.avx512.mask.cvtps2dq.512", NULL, 0, arg, 4);
+}
+
+static Val convert(Scope *s, int to, int from, Val a)
+{
+    LLVMBuilderRef b = s->e->b;
+    Typ type = vector_type(s, to);
+    if (to == from) return a;
+    if (is_float(from) && is_float(to))
+        return to == QCC_EX_F64 ? LLVMBuildFPExt(b, a, type, "") : LLVMBuildFPTrunc(b, a, type, "");
+    if (is_float(to)) return LLVMBuildSIToFP(b, a, type, "");
+    if (from == QCC_EX_F32 && to == QCC_EX_I32) return round_to_i32(s, a);
+    if (is_float(from)) return LLVMBuildFPToSI(b, emit_unary(s->e, "llvm.roundeven", a), type, "");
+    return to == QCC_EX_I64 ? LLVMBuildSExt(b, a, type, "") : LLVMBuildTrunc(b, a, type, "");
+}
+
+/* A byte a lane, one by one: a gather would read three bytes past the table. */
+static Val look_up(Scope *s, const QccExprNode *node, Val index)
+{
+    QccEmit *e = s->e;
+    Val table = s->operand[node->imm.i].at;
+    Val in_table = LLVMBuildAnd(e->b, index, emit_splat(e, emit_i32(e, 255), e->lanes), "");
+    Val all = LLVMConstNull(emit_vector(e->i8, e->lanes));
+    for (int i = 0; i < s->count; i++) {
+        Val at = LLVMBuildExtractElement(e->b, in_table, emit_i32(e, i), "");
+        at = LLVMBuildZExt(e->b, at, e->i64, "");
+        Val byte = emit_load_vector(e, e->i8, emit_at(e, table, at), 1);
+        all = LLVMBuildInsertElement(e->b, all, byte, emit_i32(e, i), "");
+    }
+    return LLVMBuildZExt(e->b, all, emit_vector(e->i32, e->lanes), "");
+}
+
+static Val compare(Scope *s, bool floats, LLVMRealPredicate real, LLVMIntPredicate integer, Val a,
+                   Val b)
+{
+    Val bit =
+        floats ? LLVMBuildFCmp(s->e->b, real, a, b, "") : LLVMBuildICmp(s->e->b, integer, a, b, "");
+    return LLVMBuildZExt(s->e->b, bit, vector_type(s, QCC_EX_I32), "");
+}
+
+static Val emit_node(Scope *s, const QccExprNode *node)
+{
+    QccEmit *e = s->e;
+    LLVMBuilderRef bl = e->b;
+    Val a = node->in[0] >= 0 ? s->value[node->in[0]] : NULL;
+    Val b = node->in[1] >= 0 ? s->value[node->in[1]] : NULL;
+    Val c = node->in[2] >= 0 ? s->value[node->in[2]] : NULL;
+    int from = node->in[0] >= 0 ? s->x->node[node->in[0]].type : node->type;
+    bool f = is_float(from);
+    switch ((QccExprOp)node->op) {
+    case QCC_EX_arg: return operand(s, (int)node->imm.i);
+    case QCC_EX_acc: assert(s->acc); return s->acc;
+    case QCC_EX_imm: return constant(s, node);
+    case QCC_EX_add: return f ? LLVMBuildFAdd(bl, a, b, "") : LLVMBuildAdd(bl, a, b, "");
+    case QCC_EX_sub: return f ? LLVMBuildFSub(bl, a, b, "") : LLVMBuildSub(bl, a, b, "");
+    case QCC_EX_mul: return f ? LLVMBuildFMul(bl, a, b, "") : LLVMBuildMul(bl, a, b, "");
+    case QCC_EX_div: return f ? LLVMBuildFDiv(bl, a, b, "") : divide_integers(s, node->type, a, b);
+    case QCC_EX_min: return emit_lesser(e, a, b);
+    case QCC_EX_max: return emit_greater(e, a, b);
+    case QCC_EX_neg: return f ? LLVMBuildFNeg(bl, a, "") : LLVMBuildNeg(bl, a, "");
+    case QCC_EX_abs:
+        if (f) return emit_unary(e, "llvm.fabs", a);
+        return emit_greater(e, a, LLVMBuildNeg(bl, a, ""));
+    case QCC_EX_sqrt: return emit_unary(e, "llvm.sqrt", a);
+    case QCC_EX_floor: return emit_unary(e, "llvm.floor", a);
+    case QCC_EX_ceil: return emit_unary(e, "llvm.ceil", a);
+    case QCC_EX_trunc: return emit_unary(e, "llvm.trunc", a);
+    case QCC_EX_rne: return emit_unary(e, "llvm.roundeven", a);
+    case QCC_EX_fma: return emit_fma(e, a, b, c);
+    case QCC_EX_lt: return compare(s, f, LLVMRealOLT, LLVMIntSLT, a, b);
+    case QCC_EX_le: return compare(s, f, LLVMRealOLE, LLVMIntSLE, a, b);
+    case QCC_EX_eq: return compare(s, f, LLVMRealOEQ, LLVMIntEQ, a, b);
+    case QCC_EX_ne: return compare(s, f, LLVMRealUNE, LLVMIntNE, a, b);
+    case QCC_EX_select: {
+        Val some = LLVMBuildICmp(bl, LLVMIntNE, a, LLVMConstNull(LLVMTypeOf(a)), "");
+        return LLVMBuildSelect(bl, some, b, c, "");
+    }
+    case QCC_EX_and: return LLVMBuildAnd(bl, a, b, "");
+    case QCC_EX_or: return LLVMBuildOr(bl, a, b, "");
+    case QCC_EX_xor: return LLVMBuildXor(bl, a, b, "");
+    case QCC_EX_shl: return LLVMBuildShl(bl, a, b, "");
+    case QCC_EX_shr: return LLVMBuildLShr(bl, a, b, "");
+    case QCC_EX_sar: return LLVMBuildAShr(bl, a, b, "");
+    case QCC_EX_bits: return LLVMBuildBitCast(bl, a, vector_type(s, node->type), "");
+    case QCC_EX_cvt: return convert(s, node->type, from, a);
+    case QCC_EX_lut: return look_up(s, node, a);
+    case QCC_EXPR_OP_COUNT: break;
+    }
+    qcc_emit_fail(e, QCC_ERROR_INTERNAL, "an expression has operation %d, unknown here", node->op);
+}
+
+Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operands, const Val *result, Val acc,
+              int count)
+{
+    Scope s = {.e = e, .x = x, .operand = operands, .result = result, .acc = acc, .count = count};
+    if (!x) return acc; /* no epilogue: the accumulator itself */
+    s.value = QCC_NEW_ARRAY(e->arena, x->n, Val);
+    for (int i = 0; i <= x->result; i++) s.value[i] = emit_node(&s, &x->node[i]);
+    return s.value[x->result];
+}

@@ -1,0 +1,243 @@
+/* bench_kernels - speed of contractions of the shapes of ResNet-18, int8 and f32, on every bundle
+ * that this machine runs, beside the peak that registers reach in the same run.
+ *
+ *   bench_kernels [BUNDLE] [mr nr unroll chunk]     variant: instead of the one the backend chooses
+ */
+#define _GNU_SOURCE
+#include <immintrin.h>
+#include <time.h>
+
+#include "backend/pack.h"
+#include "backend/variant.h"
+#include "tests/kernel_code.h"
+
+typedef struct Layer {
+    const char *name;
+    int64_t size, ci, co, kernel, stride; /* of the input: a square image */
+} Layer;
+
+static const Layer layers[] = {
+    {"stem 7x7/2 3-64", 224, 3, 64, 7, 2}, {"3x3 56x56x64", 56, 64, 64, 3, 1},
+    {"3x3/2 64-128", 56, 64, 128, 3, 2},   {"1x1/2 64-128", 56, 64, 128, 1, 2},
+    {"3x3 28x28x128", 28, 128, 128, 3, 1}, {"3x3/2 128-256", 28, 128, 256, 3, 2},
+    {"3x3 14x14x256", 14, 256, 256, 3, 1}, {"3x3/2 256-512", 14, 256, 512, 3, 2},
+    {"3x3 7x7x512", 7, 512, 512, 3, 1},
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- peaks: independent chains in registers ----------------------------------------------------
+ */
+
+enum { CHAINS = 12, ROUNDS = 1 << 16 };
+
+#define PEAK(name, isa, type, zero, step, ops)                                                     \
+    __attribute__((target(isa), noinline)) static double name(void)                                \
+    {                                                                                              \
+        type v[CHAINS], a = zero;                                                                  \
+        for (int i = 0; i < CHAINS; i++) v[i] = zero;                                              \
+        __asm__ volatile("" : "+v"(a));                                                            \
+        double t = now();                                                                          \
+        for (int r = 0; r < ROUNDS; r++) _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) \
+            {                                                                                      \
+                step;                                                                              \
+                __asm__ volatile("" : "+v"(v[i]));                                                 \
+            }                                                                                      \
+        t = now() - t;                                                                             \
+        return (double)(ops) * CHAINS * ROUNDS / t / 1e9;                                          \
+    }
+
+#define MADD16(w) v[i] = _mm##w##_add_epi32(v[i], _mm##w##_madd_epi16(a, v[i]))
+PEAK(peak_v2_i8, "sse4.2", __m128i, _mm_setzero_si128(),
+     v[i] = _mm_add_epi32(v[i], _mm_madd_epi16(a, v[i])), 16)
+PEAK(peak_v3_i8, "avx2", __m256i, _mm256_setzero_si256(), MADD16(256), 32)
+PEAK(peak_v4_i8, "avx512bw", __m512i, _mm512_setzero_si512(), MADD16(512), 64)
+PEAK(peak_vnni, "avx512vnni", __m512i, _mm512_setzero_si512(),
+     v[i] = _mm512_dpbusd_epi32(v[i], a, a), 128)
+PEAK(peak_v3_f32, "avx2,fma", __m256, _mm256_setzero_ps(), v[i] = _mm256_fmadd_ps(a, a, v[i]), 16)
+PEAK(peak_v4_f32, "avx512f", __m512, _mm512_setzero_ps(), v[i] = _mm512_fmadd_ps(a, a, v[i]), 32)
+
+typedef struct Peak {
+    const char *target;
+    double (*i8)(void), (*f32)(void); /* GOP/s; NULL: not measured */
+} Peak;
+
+static const Peak peaks[] = {
+    {"x86-64-v2", peak_v2_i8, NULL},
+    {"x86-64-v3", peak_v3_i8, peak_v3_f32},
+    {"x86-64-v4", peak_v4_i8, peak_v4_f32},
+    {"x86-64-v4+vnni", peak_vnni, peak_v4_f32},
+};
+
+/* ---- layers ------------------------------------------------------------------------------------
+ */
+
+/* rne((f32)(acc + bias) * factor) + zero, clamped to u8; f32: relu(acc + bias). */
+static QccExpr *epilogue(QccArena *arena, bool f32)
+{
+    QccExpr *e = QCC_NEW(arena, QccExpr);
+    qcc_expr_init(e, arena);
+    if (f32) {
+        int v = qcc_expr_op2(e, QCC_EX_add, qcc_expr_acc(e, QCC_EX_F32),
+                             qcc_expr_arg(e, 3, QCC_EX_F32));
+        e->result = qcc_expr_op2(e, QCC_EX_max, v, qcc_expr_f32(e, 0));
+        return e;
+    }
+    int v =
+        qcc_expr_op2(e, QCC_EX_add, qcc_expr_acc(e, QCC_EX_I32), qcc_expr_arg(e, 3, QCC_EX_I32));
+    v = qcc_expr_cvt(e, QCC_EX_F32, v);
+    v = qcc_expr_op2(e, QCC_EX_mul, v, qcc_expr_arg(e, 4, QCC_EX_F32));
+    v = qcc_expr_cvt(e, QCC_EX_I32, v);
+    v = qcc_expr_op2(e, QCC_EX_add, v, qcc_expr_arg(e, 5, QCC_EX_I32));
+    v = qcc_expr_op2(e, QCC_EX_max, v, qcc_expr_i32(e, 0));
+    e->result = qcc_expr_op2(e, QCC_EX_min, v, qcc_expr_i32(e, 255));
+    return e;
+}
+
+static QccKernel *describe(QccArena *arena, const Layer *l, bool f32, const QccTarget *t)
+{
+    QccKernel *k = QCC_NEW(arena, QccKernel);
+    int64_t pad = l->kernel / 2, out = (l->size + 2 * pad - l->kernel) / l->stride + 1;
+    int64_t wide = l->size + 2 * pad;
+    *k = (QccKernel){.anchor = QCC_ANCHOR_CONTRACT,
+                     .rank = 4,
+                     .extent = {1, out, out, l->co},
+                     .nanchor = 2,
+                     .narg = f32 ? 4 : 6};
+    k->u.contract = (QccContractShape){.kh = l->kernel,
+                                       .kw = l->kernel,
+                                       .stride_h = l->stride,
+                                       .stride_w = l->stride,
+                                       .dil_h = 1,
+                                       .dil_w = 1,
+                                       .ci = l->ci,
+                                       .groups = 1,
+                                       .a_n = wide * wide * l->ci,
+                                       .a_h = wide * l->ci,
+                                       .a_w = l->ci};
+    k->arg[0] = (QccKernelArg){f32 ? QCC_F32 : QCC_U8, {out * out * l->co, out * l->co, l->co, 1}};
+    k->arg[1].dtype = f32 ? QCC_F32 : QCC_U8;
+    k->arg[2].dtype = f32 ? QCC_F32 : QCC_I8;
+    k->arg[3] = (QccKernelArg){f32 ? QCC_F32 : QCC_I32, {0, 0, 0, 1}};
+    k->arg[4] = (QccKernelArg){QCC_F32, {0, 0, 0, 1}};
+    k->arg[5] = (QccKernelArg){QCC_I32, {0}};
+    k->epilogue = epilogue(arena, f32);
+    qcc_choose_variant(k, t);
+    return k;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+typedef struct Bench {
+    const QccCodegen *codegen;
+    const QccTarget *target;
+    bool f32;
+    const QccVariant *variant; /* NULL: as chosen */
+    double (*peak)(void);
+    QccMem *mem;
+} Bench;
+
+/* One layer; returns the milliseconds that its compilation took. */
+static double bench_layer(const Bench *b, const Layer *l)
+{
+    QccArena *arena = qcc_arena_new(b->mem);
+    QccKernel *k = describe(arena, l, b->f32, b->target);
+    if (b->variant) k->variant = *b->variant;
+    const void *object;
+    size_t size;
+    const char *error = NULL;
+    double compile = now();
+    QccStatus status = b->codegen->compile(k, b->target, arena, &object, &size, &error, NULL);
+    compile = now() - compile;
+    Code code = {0};
+    const char *bad = status == QCC_OK ? code_load(&code, object, size) : error;
+    if (bad) {
+        printf("%s: %s\n", l->name, bad);
+        exit(1);
+    }
+    int64_t element = b->f32 ? 4 : 1;
+    int64_t out = k->extent[1] * k->extent[2] * l->co;
+    int64_t wide = l->size + l->kernel / 2 * 2;
+    void *arg[6] = {
+        qcc_alloc_aligned(arena, (size_t)(out * element), 64),
+        qcc_alloc_aligned(arena, (size_t)(wide * wide * l->ci * element) + QCC_READ_SLACK, 64),
+        qcc_alloc_aligned(arena, (size_t)qcc_pack_size(k, b->target), 64),
+        qcc_alloc(arena, (size_t)l->co * 4),
+        qcc_alloc(arena, (size_t)l->co * 4),
+        qcc_alloc(arena, 4)};
+    int64_t work = qcc_kernel_work(k, b->target->lanes);
+    double best = 1e9, peak = 0, spent = 0;
+    for (int r = 0; r < 200 && (r < 5 || spent < 0.15); r++) {
+        double t = now();
+        code.run(arg, 0, work);
+        t = now() - t;
+        spent += t;
+        if (t < best) best = t;
+        if (r % 16 == 0 && b->peak) {
+            double p = b->peak();
+            if (p > peak) peak = p;
+        }
+    }
+    double rate = (double)qcc_kernel_operations(k) / best / 1e9;
+    printf("  %-16s %dx%d u%d c%-3d%s %9.1f us %7.1f GOP/s %5.1f %%  compile %5.1f ms %6zu bytes\n",
+           l->name, k->variant.mr, k->variant.nr, k->variant.unroll, k->variant.chunk,
+           k->variant.n_outer ? " n" : "  ", best * 1e6, rate, peak > 0 ? 100 * rate / peak : 0,
+           compile * 1e3, size);
+    code_unload(&code);
+    qcc_arena_free(arena);
+    return compile * 1e3;
+}
+
+static void run(void *user)
+{
+    Bench *b = user;
+    enum { N = sizeof layers / sizeof *layers };
+    double ms[N];
+    for (int i = 0; i < N; i++) ms[i] = bench_layer(b, &layers[i]);
+    qsort(ms, N, sizeof *ms, compare_doubles);
+    printf("  median compile time %.1f ms\n", ms[N / 2]);
+}
+
+int main(int argc, char **argv)
+{
+    const QccCodegen *codegen = code_module();
+    if (!codegen) return 77;
+    QccVariant variant;
+    if (argc > 5)
+        variant = (QccVariant){.mr = atoi(argv[2]),
+                               .nr = atoi(argv[3]),
+                               .unroll = atoi(argv[4]),
+                               .chunk = atoi(argv[5]),
+                               .n_outer = argc > 6};
+    int n;
+    const QccTarget *targets = qcc_targets(&n);
+    for (int i = 0; i < n; i++) {
+        if (argc > 1 && strcmp(argv[1], targets[i].name) != 0) continue;
+        if (!qcc_target_runs_here(&targets[i])) {
+            printf("%s: skipped, this machine does not run it\n", targets[i].name);
+            continue;
+        }
+        for (int f32 = 0; f32 < 2; f32++) {
+            QccMem mem = {0};
+            Bench b = {.codegen = codegen,
+                       .target = &targets[i],
+                       .f32 = f32,
+                       .mem = &mem,
+                       .variant = argc > 5 ? &variant : NULL,
+                       .peak = f32 ? peaks[i].f32 : peaks[i].i8};
+            printf("%s %s\n", targets[i].name, f32 ? "f32" : "int8");
+            if (b.peak) b.peak(); /* warms up */
+            if (!qcc_mem_protect(&mem, run, &b)) return 1;
+        }
+    }
+    return 0;
+}
