@@ -3,8 +3,6 @@
  *
  *   bench_kernels [BUNDLE] [mr nr unroll chunk]     variant: instead of the one the backend chooses
  */
-#define _GNU_SOURCE
-#include <immintrin.h>
 #include <time.h>
 
 #include "backend/pack.h"
@@ -31,36 +29,38 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- peaks: independent chains in registers ----------------------------------------------------
- */
+/* ---- peaks: twelve independent chains in registers ------------------------------------------- */
 
 enum { CHAINS = 12, ROUNDS = 1 << 16 };
 
-#define PEAK(name, isa, type, zero, step, ops)                                                     \
-    __attribute__((target(isa), noinline)) static double name(void)                                \
+#define TWELVE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+
+/* `step` is the assembly of one multiply-add into register number n; `ops` its operations. */
+#define PEAK(name, step, ops)                                                                      \
+    static double name(void)                                                                       \
     {                                                                                              \
-        type v[CHAINS], a = zero;                                                                  \
-        for (int i = 0; i < CHAINS; i++) v[i] = zero;                                              \
-        __asm__ volatile("" : "+v"(a));                                                            \
         double t = now();                                                                          \
-        for (int r = 0; r < ROUNDS; r++) _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) \
-            {                                                                                      \
-                step;                                                                              \
-                __asm__ volatile("" : "+v"(v[i]));                                                 \
-            }                                                                                      \
+        for (int r = 0; r < ROUNDS; r++)                                                           \
+            __asm__ volatile(TWELVE(step)::                                                        \
+                                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
+                                   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");            \
         t = now() - t;                                                                             \
         return (double)(ops) * CHAINS * ROUNDS / t / 1e9;                                          \
     }
 
-#define MADD16(w) v[i] = _mm##w##_add_epi32(v[i], _mm##w##_madd_epi16(a, v[i]))
-PEAK(peak_v2_i8, "sse4.2", __m128i, _mm_setzero_si128(),
-     v[i] = _mm_add_epi32(v[i], _mm_madd_epi16(a, v[i])), 16)
-PEAK(peak_v3_i8, "avx2", __m256i, _mm256_setzero_si256(), MADD16(256), 32)
-PEAK(peak_v4_i8, "avx512bw", __m512i, _mm512_setzero_si512(), MADD16(512), 64)
-PEAK(peak_vnni, "avx512vnni", __m512i, _mm512_setzero_si512(),
-     v[i] = _mm512_dpbusd_epi32(v[i], a, a), 128)
-PEAK(peak_v3_f32, "avx2,fma", __m256, _mm256_setzero_ps(), v[i] = _mm256_fmadd_ps(a, a, v[i]), 16)
-PEAK(peak_v4_f32, "avx512f", __m512, _mm512_setzero_ps(), v[i] = _mm512_fmadd_ps(a, a, v[i]), 32)
+#define STEP_V2(n)                                                                                 \
+    "movdqa %%xmm12, %%xmm13\n pmaddwd %%xmm12, %%xmm13\n paddd %%xmm13, %%xmm" #n "\n"
+#define STEP_V3(n)      "vpmaddwd %%ymm12, %%ymm12, %%ymm13\n vpaddd %%ymm13, %%ymm" #n ", %%ymm" #n "\n"
+#define STEP_V4(n)      "vpmaddwd %%zmm12, %%zmm12, %%zmm13\n vpaddd %%zmm13, %%zmm" #n ", %%zmm" #n "\n"
+#define STEP_VNNI(n)    "vpdpbusd %%zmm12, %%zmm12, %%zmm" #n "\n"
+#define STEP_FMA_YMM(n) "vfmadd231ps %%ymm12, %%ymm12, %%ymm" #n "\n"
+#define STEP_FMA_ZMM(n) "vfmadd231ps %%zmm12, %%zmm12, %%zmm" #n "\n"
+PEAK(peak_v2_i8, STEP_V2, 16)
+PEAK(peak_v3_i8, STEP_V3, 32)
+PEAK(peak_v4_i8, STEP_V4, 64)
+PEAK(peak_vnni, STEP_VNNI, 128)
+PEAK(peak_v3_f32, STEP_FMA_YMM, 16)
+PEAK(peak_v4_f32, STEP_FMA_ZMM, 32)
 
 typedef struct Peak {
     const char *target;
@@ -152,16 +152,13 @@ static double bench_layer(const Bench *b, const Layer *l)
     QccArena *arena = qcc_arena_new(b->mem);
     QccKernel *k = describe(arena, l, b->f32, b->target);
     if (b->variant) k->variant = *b->variant;
-    const void *object;
     size_t size;
     const char *error = NULL;
     double compile = now();
-    QccStatus status = b->codegen->compile(k, b->target, arena, &object, &size, &error, NULL);
+    QccKernelFn *code = compile_kernel(b->codegen, k, b->target, arena, &size, &error);
     compile = now() - compile;
-    Code code = {0};
-    const char *bad = status == QCC_OK ? code_load(&code, object, size) : error;
-    if (bad) {
-        printf("%s: %s\n", l->name, bad);
+    if (!code) {
+        printf("%s: %s\n", l->name, error);
         exit(1);
     }
     int64_t element = b->f32 ? 4 : 1;
@@ -178,7 +175,7 @@ static double bench_layer(const Bench *b, const Layer *l)
     double best = 1e9, peak = 0, spent = 0;
     for (int r = 0; r < 200 && (r < 5 || spent < 0.15); r++) {
         double t = now();
-        code.run(arg, 0, work);
+        code(arg, 0, work);
         t = now() - t;
         spent += t;
         if (t < best) best = t;
@@ -192,7 +189,6 @@ static double bench_layer(const Bench *b, const Layer *l)
            l->name, k->variant.mr, k->variant.nr, k->variant.unroll, k->variant.chunk,
            k->variant.n_outer ? " n" : "  ", best * 1e6, rate, peak > 0 ? 100 * rate / peak : 0,
            compile * 1e3, size);
-    code_unload(&code);
     qcc_arena_free(arena);
     return compile * 1e3;
 }
@@ -209,7 +205,7 @@ static void run(void *user)
 
 int main(int argc, char **argv)
 {
-    const QccCodegen *codegen = code_module();
+    const QccCodegen *codegen = open_codegen();
     if (!codegen) return 77;
     QccVariant variant;
     if (argc > 5)
