@@ -112,7 +112,6 @@ static void print_expr(QccBuf *buf, const char *head, const QccExpr *e)
 {
     qcc_buf_printf(buf, "%s\n", head);
     qcc_expr_print(buf, e);
-    qcc_buf_printf(buf, "result %d\n", e->result);
 }
 
 static void print_rows(QccBuf *buf, const QccRowShape *r)

@@ -1,0 +1,388 @@
+/* reference - the meaning of kernel descriptions in plain C, obviously right rather than fast.
+ *
+ *   work unit -> box of the index space -> rows of the last dimension:
+ *       accumulate, widen the arguments, evaluate the epilogue, narrow and store
+ */
+#include "backend/reference.h"
+
+#include "backend/pack.h"
+#include "ir/qmath.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+enum { ARGS = QCC_ROW_RESULT + QCC_ROW_STAGES, LANES = 16 };
+
+typedef struct Run {
+    const QccKernel *k;
+    const QccTarget *t;
+    char *const *base; /* of the arguments */
+    QccArena *arena;
+    int64_t columns; /* the longest row */
+    void *acc, *result;
+    void *buffer[QCC_KERNEL_ARGS];
+    void *wide[ARGS]; /* arguments of a row, widened, and results of stages */
+    uint8_t stride[ARGS];
+    int64_t stage[QCC_ROW_STAGES][1]; /* results, in what memory their type needs */
+} Run;
+
+/* ---- elements -------------------------------------------------------------------------------- */
+
+static int size_of(QccDtype d)
+{
+    return qcc_dtype_bits(d) / 8;
+}
+
+/* One element as expressions see it: i32, i64, f32 or f64 at `out`. */
+static void widen(void *out, QccDtype d, const void *at)
+{
+    int32_t i = 0;
+    int64_t l = 0;
+    float f = 0;
+    uint16_t h = 0;
+    switch (d) {
+    case QCC_I8: i = *(const int8_t *)at; break;
+    case QCC_U8:
+    case QCC_BOOL: i = *(const uint8_t *)at; break;
+    case QCC_I16: i = *(const int16_t *)at; break;
+    case QCC_U16: i = *(const uint16_t *)at; break;
+    case QCC_I32: i = *(const int32_t *)at; break;
+    case QCC_U32:
+        l = *(const uint32_t *)at;
+        memcpy(out, &l, sizeof l);
+        return;
+    case QCC_I64:
+    case QCC_F64: memcpy(out, at, 8); return;
+    case QCC_F32: memcpy(out, at, 4); return;
+    default:
+        memcpy(&h, at, sizeof h);
+        f = d == QCC_F16 ? qcc_f16_to_f32(h) : qcc_bf16_to_f32(h);
+        memcpy(out, &f, sizeof f);
+        return;
+    }
+    memcpy(out, &i, sizeof i);
+}
+
+static void narrow(void *at, QccDtype d, const void *value)
+{
+    float f;
+    uint16_t h;
+    switch (d) {
+    case QCC_F16:
+    case QCC_BF16:
+        memcpy(&f, value, sizeof f);
+        h = d == QCC_F16 ? qcc_f32_to_f16(f) : qcc_f32_to_bf16(f);
+        memcpy(at, &h, sizeof h);
+        return;
+    default: memcpy(at, value, (size_t)size_of(d)); /* integers lose their upper bytes */
+    }
+}
+
+static int wide_size(QccDtype d)
+{
+    return d == QCC_F64 || d == QCC_I64 || d == QCC_U32 ? 8 : 4;
+}
+
+static bool is_table(const QccExpr *e, int arg)
+{
+    for (int i = 0; i < e->n; i++)
+        if (e->node[i].op == QCC_EX_lut && e->node[i].imm.i == arg) return true;
+    return false;
+}
+
+/* Arguments [from, narg) at `index`, along n elements of the last dimension. */
+static void gather(Run *r, const QccExpr *e, int from, const int64_t *index, int64_t n)
+{
+    const QccKernel *k = r->k;
+    for (int a = from; a < k->narg; a++) {
+        const QccKernelArg *arg = &k->arg[a];
+        if (is_table(e, a)) {
+            r->wide[a] = r->base[a];
+            continue;
+        }
+        int64_t at = 0, step = arg->stride[k->rank - 1];
+        for (int d = 0; d < k->rank; d++) at += index[d] * arg->stride[d];
+        r->stride[a] = step != 0;
+        int size = wide_size(arg->dtype);
+        if (!r->buffer[a]) r->buffer[a] = qcc_alloc_array(r->arena, r->columns, 8);
+        r->wide[a] = r->buffer[a];
+        for (int64_t i = 0; i < (step ? n : 1); i++)
+            widen((char *)r->wide[a] + i * size, arg->dtype,
+                  r->base[a] + (at + i * step) * size_of(arg->dtype));
+    }
+}
+
+static void evaluate(Run *r, const QccExpr *e, int64_t n, const void *acc, void *out)
+{
+    qcc_expr_eval(e, n, (const void *const *)r->wide, r->stride, acc, out, r->arena);
+}
+
+/* Epilogue and store of n elements from `index` on. */
+static void finish(Run *r, const int64_t *index, int64_t n)
+{
+    const QccKernel *k = r->k;
+    const QccKernelArg *to = &k->arg[0];
+    int first = k->anchor == QCC_ANCHOR_MAP || k->anchor == QCC_ANCHOR_ROWS ? 1 : 1 + k->nanchor;
+    gather(r, k->epilogue, first, index, n);
+    evaluate(r, k->epilogue, n, r->acc, r->result);
+    int64_t at = 0;
+    for (int d = 0; d < k->rank; d++) at += index[d] * to->stride[d];
+    for (int64_t i = 0; i < n; i++)
+        narrow(r->base[0] + (at + i * to->stride[k->rank - 1]) * size_of(to->dtype), to->dtype,
+               (char *)r->result + i * wide_size(to->dtype));
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+/* Where the weight of output o, tap (ky, kx), channel c stands, in elements of the packed type. */
+static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f32)
+{
+    const QccKernel *k = r->k;
+    const QccContractShape *s = &k->u.contract;
+    if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
+        int64_t channels = (s->groups + r->t->lanes - 1) / r->t->lanes * r->t->lanes;
+        return f32 ? tap * channels + o : (tap / 2 * channels + o) * 2 + tap % 2;
+    }
+    int64_t cols = (int64_t)k->variant.nr * r->t->lanes, outputs = k->extent[3] / s->groups;
+    int64_t panels = (outputs + cols - 1) / cols;
+    int64_t panel = o / outputs * panels + o % outputs / cols, col = o % outputs % cols;
+    int64_t runs, length;
+    qcc_contract_runs(k, &runs, &length);
+    int64_t run = panel * runs + (tap * s->ci + c) / length, e = (tap * s->ci + c) % length;
+    if (f32) return (run * length + e) * cols + col;
+    int64_t four = (run * ((length + 3) / 4) + e / 4) * cols * 4;
+    if (r->t->dot == QCC_DOT_VNNI) return four + col * 4 + e % 4;
+    return four + e % 2 * cols * 2 + col * 2 + e % 4 / 2;
+}
+
+static float weight_f32(const Run *r, const int64_t *index, int64_t o, int64_t tap, int64_t c)
+{
+    const QccContractShape *s = &r->k->u.contract;
+    const float *b = (const float *)r->base[2];
+    if (s->b_strided) return b[index[0] * s->b_n + c * s->b_k + o];
+    return b[weight_at(r, o, tap, c, true)];
+}
+
+static int32_t weight_i8(const Run *r, int64_t o, int64_t tap, int64_t c)
+{
+    int64_t at = weight_at(r, o, tap, c, false);
+    if (r->k->anchor == QCC_ANCHOR_DEPTHWISE || r->t->dot == QCC_DOT_MADD16)
+        return ((const int16_t *)r->base[2])[at];
+    return ((const int8_t *)r->base[2])[at];
+}
+
+/* acc[i] of output channel index[3] + i, for n channels. */
+static void accumulate(Run *r, const int64_t *index, int64_t n)
+{
+    const QccKernel *k = r->k;
+    const QccContractShape *s = &k->u.contract;
+    bool f32 = k->arg[1].dtype == QCC_F32, depthwise = k->anchor == QCC_ANCHOR_DEPTHWISE;
+    int64_t outputs = k->extent[3] / s->groups, ci = depthwise ? 1 : s->ci;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t o = index[3] + i, first = depthwise ? o : o / outputs * s->ci;
+        float f = 0;
+        uint32_t u = 0; /* unsigned: wraps */
+        for (int64_t tap = 0; tap < s->kh * s->kw; tap++) {
+            int64_t y = index[1] * s->stride_h + tap / s->kw * s->dil_h;
+            int64_t x = index[2] * s->stride_w + tap % s->kw * s->dil_w;
+            int64_t at = index[0] * s->a_n + y * s->a_h + x * s->a_w + first;
+            for (int64_t c = 0; c < ci; c++) {
+                if (f32)
+                    f = fmaf(((const float *)r->base[1])[at + c], weight_f32(r, index, o, tap, c),
+                             f);
+                else
+                    u += (uint32_t)((const uint8_t *)r->base[1])[at + c] *
+                         (uint32_t)weight_i8(r, o, tap, c);
+            }
+        }
+        if (f32)
+            ((float *)r->acc)[i] = f;
+        else
+            ((int32_t *)r->acc)[i] = (int32_t)u;
+    }
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+static void pool(Run *r, const int64_t *index, int64_t n)
+{
+    const QccKernel *k = r->k;
+    const QccPoolShape *p = &k->u.pool;
+    QccDtype d = k->arg[1].dtype;
+    bool is_float = qcc_dtype_is_float(d);
+    int64_t least, greatest;
+    qcc_dtype_range(d, &least, &greatest);
+    for (int64_t i = 0; i < n; i++) {
+        float f = p->max ? -INFINITY : 0, xf = 0;
+        int32_t q = p->max ? (int32_t)least : 0, xq = 0;
+        for (int64_t tap = 0; tap < p->kh * p->kw; tap++) {
+            int64_t y = index[1] * p->stride_h - p->pad_top + tap / p->kw * p->dil_h;
+            int64_t x = index[2] * p->stride_w - p->pad_left + tap % p->kw * p->dil_w;
+            if (y < 0 || y >= p->ih || x < 0 || x >= p->iw) continue;
+            int64_t at = index[0] * p->a_n + y * p->a_h + x * p->a_w + index[3] + i;
+            widen(is_float ? (void *)&xf : (void *)&xq, d, r->base[1] + at * size_of(d));
+            if (p->max) {
+                f = f > xf ? f : xf;
+                q = q > xq ? q : xq;
+            } else {
+                f = f + xf;
+                q = (int32_t)((uint32_t)q + (uint32_t)xq);
+            }
+        }
+        memcpy((char *)r->acc + 4 * i, is_float ? (void *)&f : (void *)&q, 4);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static float combine_f32(int combine, float a, float b)
+{
+    if (combine == QCC_ROW_SUM) return a + b;
+    if (combine == QCC_ROW_MAX) return a > b ? a : b;
+    return a < b ? a : b;
+}
+
+static int32_t combine_i32(int combine, int32_t a, int32_t b)
+{
+    if (combine == QCC_ROW_SUM) return (int32_t)((uint32_t)a + (uint32_t)b);
+    if (combine == QCC_ROW_MAX) return a > b ? a : b;
+    return a < b ? a : b;
+}
+
+static float reduce_f32(int combine, const float *x, int64_t n)
+{
+    float lane[LANES];
+    for (int i = 0; i < LANES; i++)
+        lane[i] = combine == QCC_ROW_SUM ? 0 : combine == QCC_ROW_MAX ? -INFINITY : INFINITY;
+    for (int64_t i = 0; i < n; i++) lane[i % LANES] = combine_f32(combine, lane[i % LANES], x[i]);
+    for (int w = LANES / 2; w > 0; w /= 2)
+        for (int i = 0; i < w; i++) lane[i] = combine_f32(combine, lane[i], lane[i + w]);
+    return lane[0];
+}
+
+static int32_t reduce_i32(int combine, const int32_t *x, int64_t n)
+{
+    int32_t all = combine == QCC_ROW_SUM ? 0 : combine == QCC_ROW_MAX ? INT32_MIN : INT32_MAX;
+    for (int64_t i = 0; i < n; i++) all = combine_i32(combine, all, x[i]);
+    return all;
+}
+
+static void run_row(Run *r, const int64_t *index)
+{
+    const QccKernel *k = r->k;
+    const QccRowShape *s = &k->u.rows;
+    int64_t n = k->extent[k->rank - 1];
+    for (int i = 0; i < s->nstage; i++) {
+        const QccRowStage *stage = &s->stage[i];
+        gather(r, stage->term, 1, index, n);
+        evaluate(r, stage->term, n, NULL, r->result);
+        char combined[4]; /* i32 or f32 */
+        if (stage->term->node[stage->term->result].type == QCC_EX_F32) {
+            float f = reduce_f32(stage->combine, r->result, n);
+            memcpy(combined, &f, 4);
+        } else {
+            int32_t q = reduce_i32(stage->combine, r->result, n);
+            memcpy(combined, &q, 4);
+        }
+        /* Later expressions read it as one more argument. */
+        memcpy(r->acc, combined, 4);
+        if (stage->then)
+            evaluate(r, stage->then, 1, r->acc, r->stage[i]);
+        else
+            memcpy(r->stage[i], combined, 4);
+        r->wide[QCC_ROW_RESULT + i] = r->stage[i];
+        r->stride[QCC_ROW_RESULT + i] = 0;
+    }
+    finish(r, index, s->reduced ? 1 : n);
+}
+
+/* ---- work units ------------------------------------------------------------------------------ */
+
+typedef struct Box {
+    int64_t from[QCC_MAX_RANK], to[QCC_MAX_RANK];
+} Box;
+
+static int64_t take(int64_t *unit, int64_t n)
+{
+    int64_t digit = *unit % n;
+    *unit /= n;
+    return digit;
+}
+
+static void set_range(Box *b, int dim, int64_t from, int64_t n, int64_t extent)
+{
+    b->from[dim] = from;
+    b->to[dim] = from + n < extent ? from + n : extent;
+}
+
+static Box box_of(const Run *r, int64_t unit)
+{
+    const QccKernel *k = r->k;
+    const int64_t *e = k->extent;
+    Box b = {{0}, {0}};
+    for (int d = 0; d < k->rank; d++) set_range(&b, d, 0, e[d], e[d]);
+    if (k->anchor == QCC_ANCHOR_MAP) {
+        int64_t n = k->rank == 1 ? 4096 : 1;
+        set_range(&b, 0, unit * n, n, e[0]);
+    } else if (k->anchor == QCC_ANCHOR_ROWS) {
+        for (int d = k->rank - 2; d >= 0; d--) set_range(&b, d, take(&unit, e[d]), 1, e[d]);
+    } else if (k->anchor != QCC_ANCHOR_CONTRACT) {
+        set_range(&b, 1, take(&unit, e[1]), 1, e[1]);
+        set_range(&b, 0, unit, 1, e[0]);
+    } else {
+        int64_t chunk = k->variant.chunk ? k->variant.chunk : e[2];
+        int64_t chunks = (e[2] + chunk - 1) / chunk, panels = qcc_kernel_panels(k, r->t->lanes);
+        int64_t outputs = e[3] / k->u.contract.groups;
+        int64_t cols = (int64_t)k->variant.nr * r->t->lanes;
+        int64_t panel = k->variant.n_outer ? 0 : take(&unit, panels);
+        set_range(&b, 2, take(&unit, chunks) * chunk, chunk, e[2]);
+        set_range(&b, 1, take(&unit, e[1]), 1, e[1]);
+        set_range(&b, 0, take(&unit, e[0]), 1, e[0]);
+        if (k->variant.n_outer) panel = unit;
+        int64_t per_group = panels / k->u.contract.groups, first = panel / per_group * outputs;
+        set_range(&b, 3, first + panel % per_group * cols, cols, first + outputs);
+    }
+    return b;
+}
+
+static void run_box(Run *r, const Box *b)
+{
+    const QccKernel *k = r->k;
+    int last = k->rank - 1;
+    int64_t index[QCC_MAX_RANK];
+    for (int d = 0; d <= last; d++) {
+        if (b->from[d] >= b->to[d]) return;
+        index[d] = b->from[d];
+    }
+    for (;;) {
+        int64_t n = b->to[last] - b->from[last];
+        switch (k->anchor) {
+        case QCC_ANCHOR_ROWS: run_row(r, index); break;
+        case QCC_ANCHOR_CONTRACT:
+        case QCC_ANCHOR_DEPTHWISE: accumulate(r, index, n); break;
+        case QCC_ANCHOR_POOL: pool(r, index, n); break;
+        case QCC_ANCHOR_MAP: break;
+        }
+        if (k->anchor != QCC_ANCHOR_ROWS) finish(r, index, n);
+        int d = last - 1;
+        while (d >= 0 && ++index[d] == b->to[d]) {
+            index[d] = b->from[d];
+            d--;
+        }
+        if (d < 0) return;
+    }
+}
+
+void qcc_kernel_reference(const QccKernel *k, const QccTarget *t, void *const *arg, int64_t begin,
+                          int64_t end, QccArena *scratch)
+{
+    Run r = {.k = k, .t = t, .base = (char *const *)arg, .arena = scratch};
+    r.columns = k->extent[k->rank - 1];
+    r.acc = qcc_alloc_array(scratch, r.columns, 8);
+    r.result = qcc_alloc_array(scratch, r.columns, 8);
+    for (int64_t unit = begin; unit < end; unit++) {
+        Box b = box_of(&r, unit);
+        run_box(&r, &b);
+    }
+}

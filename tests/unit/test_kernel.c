@@ -1,0 +1,360 @@
+/* test_kernel - texts, work units, variants and packed weights of kernel descriptions. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/pack.h"
+#include "backend/variant.h"
+#include "ir/base/random.h"
+
+static QccMem mem;
+static QccArena *arena;
+
+static void setup(void)
+{
+    ck_assert_ptr_nonnull(arena = qcc_arena_new(&mem));
+}
+static void teardown(void)
+{
+    qcc_arena_free(arena);
+}
+
+/* Bodies run behind a memory edge, as arenas want it. */
+static void (*body)(void);
+static void call_body(void *user)
+{
+    (void)user;
+    body();
+}
+static void run(void (*fn)(void))
+{
+    body = fn;
+    ck_assert(qcc_mem_protect(&mem, call_body, NULL));
+}
+
+/* A convolution of dense u8 NHWC by i8, or all f32: acc, plus one i32 or f32 a channel. */
+static QccKernel *make_conv(const int64_t *space, int64_t kh, int64_t kw, int64_t ci,
+                            int64_t groups, bool f32)
+{
+    QccKernel *k = QCC_NEW(arena, QccKernel);
+    k->anchor = QCC_ANCHOR_CONTRACT;
+    k->rank = 4;
+    memcpy(k->extent, space, 4 * sizeof *space);
+    int64_t w = space[2] + kw - 1, h = space[1] + kh - 1;
+    k->u.contract = (QccContractShape){.kh = kh,
+                                       .kw = kw,
+                                       .stride_h = 1,
+                                       .stride_w = 1,
+                                       .dil_h = 1,
+                                       .dil_w = 1,
+                                       .ci = ci,
+                                       .groups = groups,
+                                       .a_n = h * w * ci * groups,
+                                       .a_h = w * ci * groups,
+                                       .a_w = ci * groups};
+    k->narg = 4;
+    k->nanchor = 2;
+    QccDtype sum = f32 ? QCC_F32 : QCC_I32;
+    int64_t pitch = 1;
+    for (int i = 3; i >= 0; i--) {
+        k->arg[0].stride[i] = pitch;
+        pitch *= space[i];
+    }
+    k->arg[0].dtype = k->arg[3].dtype = sum;
+    k->arg[1].dtype = f32 ? QCC_F32 : QCC_U8;
+    k->arg[2].dtype = f32 ? QCC_F32 : QCC_I8;
+    k->arg[3].stride[3] = 1;
+    QccExpr *e = k->epilogue = QCC_NEW(arena, QccExpr);
+    qcc_expr_init(e, arena);
+    QccExprType t = f32 ? QCC_EX_F32 : QCC_EX_I32;
+    int acc = qcc_expr_acc(e, t);
+    e->result = qcc_expr_op2(e, QCC_EX_add, acc, qcc_expr_arg(e, 3, t));
+    return k;
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* The text is what caches are keyed by: a change here makes every cached object stale. */
+static const char conv_text[] = "kernel contract\n"
+                                "space 1x7x9x20\n"
+                                "taps 3x2 stride 1x1 dilation 1x1 ci 5 groups 1\n"
+                                "a 450 50 5\n"
+                                "b packed\n"
+                                "arg 0 i32 1260 180 20 1\n"
+                                "arg 1 u8 anchor\n"
+                                "arg 2 i8 anchor\n"
+                                "arg 3 i32 0 0 0 1\n"
+                                "epilogue\n"
+                                "0 = acc i32\n"
+                                "1 = arg i32 #3\n"
+                                "2 = add i32 0 1\n"
+                                "result 2\n";
+
+static void check_text(void)
+{
+    QccKernel *k = make_conv((int64_t[]){1, 7, 9, 20}, 3, 2, 5, 1, false);
+    QccBuf buf;
+    qcc_buf_init(&buf, arena);
+    qcc_kernel_print(&buf, k, false);
+    ck_assert_str_eq(buf.data, conv_text);
+    k->variant = (QccVariant){.mr = 6, .nr = 2, .unroll = 4, .chunk = 12, .n_outer = true};
+    buf.len = 0;
+    qcc_kernel_print(&buf, k, true);
+    ck_assert_int_eq(strncmp(buf.data, conv_text, sizeof conv_text - 1), 0);
+    ck_assert_str_eq(buf.data + sizeof conv_text - 1,
+                     "variant mr 6 nr 2 unroll 4 chunk 12 n-outer\n");
+    buf.len = 0;
+    qcc_kernel_title(&buf, k);
+    ck_assert_str_eq(buf.data, "conv 1x7x9x20 k3x2 u8");
+    ck_assert_int_eq(qcc_kernel_operations(k), 2 * 7 * 9 * 20 * 3 * 2 * 5);
+}
+START_TEST(test_text)
+{
+    run(check_text);
+}
+END_TEST
+
+static void check_work(void)
+{
+    QccKernel *k = make_conv((int64_t[]){2, 7, 9, 84}, 1, 1, 4, 2, false);
+    k->variant = (QccVariant){.mr = 4, .nr = 2, .chunk = 4};
+    /* 42 outputs a group are 2 panels of 32, of which there are two groups; 9 pixels, 3 chunks. */
+    ck_assert_int_eq(qcc_kernel_panels(k, 16), 4);
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7 * 3 * 4);
+    k->variant.chunk = 0;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7 * 1 * 4);
+    k->anchor = QCC_ANCHOR_POOL;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
+    k->anchor = QCC_ANCHOR_ROWS;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 126);
+    k->anchor = QCC_ANCHOR_MAP;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2);
+    k->rank = 1;
+    k->extent[0] = 4097;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2);
+    k->extent[0] = 0;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 0);
+}
+START_TEST(test_work)
+{
+    run(check_work);
+}
+END_TEST
+
+/* ---- targets and variants -------------------------------------------------------------------- */
+
+START_TEST(test_targets)
+{
+    int n;
+    const QccTarget *t = qcc_targets(&n);
+    ck_assert_int_ge(n, 4);
+    for (int i = 0; i < n; i++) {
+        ck_assert_ptr_eq(qcc_target_find(t[i].name), &t[i]);
+        /* Each bundle holds all of the one before it, so the last that runs is the best. */
+        if (i) ck_assert_uint_eq(t[i].needs & t[i - 1].needs, t[i - 1].needs);
+        if (qcc_target_runs_here(&t[i])) ck_assert(qcc_target_host() >= &t[i]);
+    }
+    ck_assert_ptr_null(qcc_target_find("x86-64-v5"));
+    if (qcc_target_host()) ck_assert(qcc_target_runs_here(qcc_target_host()));
+}
+END_TEST
+
+static void check_variants(void)
+{
+    int n;
+    const QccTarget *t = qcc_targets(&n);
+    QccRandom r;
+    qcc_random_init(&r, 7);
+    for (int i = 0; i < 400; i++) {
+        const QccTarget *target = &t[i % n];
+        int64_t groups = qcc_random_range(&r, 0, 3) ? 1 : qcc_random_range(&r, 1, 9);
+        int64_t space[4] = {qcc_random_range(&r, 1, 3), qcc_random_range(&r, 1, 60),
+                            qcc_random_range(&r, 1, 1500), groups * qcc_random_range(&r, 1, 300)};
+        QccKernel *k = make_conv(space, qcc_random_range(&r, 1, 5), qcc_random_range(&r, 1, 5),
+                                 qcc_random_range(&r, 1, 600), groups, qcc_random_bool(&r));
+        qcc_choose_variant(k, target);
+        QccVariant v = k->variant;
+        ck_assert_int_ge(v.mr, 1);
+        ck_assert_int_ge(v.nr, 1);
+        ck_assert_int_ge(v.unroll, 1);
+        ck_assert_int_ge(v.chunk, 0);
+        ck_assert_int_eq(v.chunk % v.mr, 0);
+        ck_assert_int_le(v.mr * v.nr + v.nr + 1, target->registers);
+        qcc_choose_variant(k, target);
+        ck_assert_mem_eq(&v, &k->variant, sizeof v);
+    }
+}
+START_TEST(test_variants)
+{
+    run(check_variants);
+}
+END_TEST
+
+/* Blocks of 20 to 24 accumulators were measured to be good, and smaller ones to be slower. */
+static void check_measured_variants(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v4+vnni");
+    static const int64_t space[][4] = {{1, 1, 128, 768}, {1, 56, 56, 64}, {1, 14, 14, 256}};
+    for (size_t i = 0; i < sizeof space / sizeof space[0]; i++) {
+        QccKernel *k = make_conv(space[i], 3, 3, 64, 1, false);
+        qcc_choose_variant(k, t);
+        ck_assert_int_ge(k->variant.mr * k->variant.nr, 20);
+        ck_assert_int_le(k->variant.mr * k->variant.nr, 24);
+        ck_assert_int_ge(qcc_kernel_work(k, t->lanes), 14);
+    }
+}
+START_TEST(test_measured_variants)
+{
+    run(check_measured_variants);
+}
+END_TEST
+
+/* ---- packed weights -------------------------------------------------------------------------- */
+
+/* Reads the packed weights from front to back, in the order that pack.h promises, and puts every
+ * weight that is not beyond the edges into w[co][kh*kw*ci]; checks that the rest is zero. */
+typedef struct Reader {
+    const char *at;
+    int size; /* of a packed element */
+} Reader;
+
+static double next(Reader *r)
+{
+    double x = 0;
+    if (r->size == 4) x = *(const float *)r->at;
+    if (r->size == 2) x = *(const int16_t *)r->at;
+    if (r->size == 1) x = *(const int8_t *)r->at;
+    r->at += r->size;
+    return x;
+}
+
+static void put(double *w, bool exists, int64_t at, double x)
+{
+    if (exists)
+        w[at] = x;
+    else
+        ck_assert_double_eq(x, 0);
+}
+
+static void read_panel(Reader *in, const QccKernel *k, const QccTarget *t, int64_t first,
+                       int64_t valid, double *w)
+{
+    int64_t runs, length, cols = (int64_t)k->variant.nr * t->lanes;
+    qcc_contract_runs(k, &runs, &length);
+    int64_t depth = runs * length;
+    static const int vnni[] = {0, 1, 2, 3}, madd[] = {0, 2, 1, 3};
+    for (int64_t run = 0; run < runs; run++) {
+        if (in->size == 4) {
+            for (int64_t e = 0; e < length; e++)
+                for (int64_t j = 0; j < cols; j++)
+                    put(w, j < valid, (first + j) * depth + run * length + e, next(in));
+            continue;
+        }
+        int halves = in->size == 2 ? 2 : 1;
+        const int *order = in->size == 2 ? madd : vnni;
+        for (int64_t e = 0; e < length; e += 4)
+            for (int h = 0; h < halves; h++)
+                for (int64_t j = 0; j < cols; j++)
+                    for (int b = 0; b < 4 / halves; b++) {
+                        int64_t byte = e + order[h * 2 + b];
+                        put(w, j < valid && byte < length,
+                            (first + j) * depth + run * length + byte, next(in));
+                    }
+    }
+}
+
+static void check_pack(void)
+{
+    int n;
+    const QccTarget *targets = qcc_targets(&n);
+    QccRandom r;
+    qcc_random_init(&r, 11);
+    for (int i = 0; i < 300; i++) {
+        const QccTarget *t = &targets[i % n];
+        bool f32 = qcc_random_bool(&r);
+        int64_t groups = qcc_random_range(&r, 0, 2) ? 1 : qcc_random_range(&r, 2, 4);
+        int64_t per = qcc_random_range(&r, 1, 70), ci = qcc_random_range(&r, 1, 9);
+        int64_t kh = qcc_random_range(&r, 1, 3), kw = qcc_random_range(&r, 1, 3);
+        QccKernel *k = make_conv((int64_t[]){1, 4, 4, per * groups}, kh, kw, ci, groups, f32);
+        if (qcc_random_bool(&r)) k->u.contract.a_w += 3; /* pixels that do not touch */
+        k->variant = (QccVariant){.mr = 1, .nr = (int)qcc_random_range(&r, 1, 4)};
+        int64_t depth = kh * kw * ci, count = per * groups * depth;
+        void *w = qcc_alloc_array(arena, count, 4);
+        double *want = qcc_alloc_array(arena, count, 8), *got = qcc_alloc_array(arena, count, 8);
+        for (int64_t j = 0; j < count; j++) {
+            int32_t x = (int32_t)qcc_random_range(&r, -128, 127);
+            want[j] = x;
+            if (f32)
+                ((float *)w)[j] = (float)x;
+            else
+                ((int8_t *)w)[j] = (int8_t)x;
+        }
+        int64_t size = qcc_pack_size(k, t), cols = (int64_t)k->variant.nr * t->lanes;
+        char *packed = qcc_alloc(arena, (size_t)size + 1);
+        packed[size] = 77;
+        qcc_pack(packed, k, t, w);
+        ck_assert_int_eq(packed[size], 77);
+        Reader in = {packed, f32 ? 4 : t->dot == QCC_DOT_VNNI ? 1 : 2};
+        for (int64_t g = 0; g < groups; g++)
+            for (int64_t first = 0; first < per; first += cols)
+                read_panel(&in, k, t, g * per + first, per - first < cols ? per - first : cols,
+                           got);
+        ck_assert_ptr_eq(in.at, packed + size);
+        ck_assert_mem_eq(got, want, (size_t)count * 8);
+    }
+}
+START_TEST(test_pack)
+{
+    run(check_pack);
+}
+END_TEST
+
+static void check_pack_depthwise(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v3");
+    QccKernel *k = make_conv((int64_t[]){1, 4, 4, 10}, 1, 3, 1, 10, false);
+    k->anchor = QCC_ANCHOR_DEPTHWISE;
+    int8_t w[10][3];
+    for (int i = 0; i < 30; i++) w[i / 3][i % 3] = (int8_t)(i - 15);
+    ck_assert_int_eq(qcc_pack_size(k, t), 2 * 16 * 2 * 2); /* pairs, channels, two, bytes */
+    int16_t packed[2][16][2];
+    qcc_pack(packed, k, t, w);
+    for (int c = 0; c < 16; c++) {
+        ck_assert_int_eq(packed[0][c][0], c < 10 ? w[c][0] : 0);
+        ck_assert_int_eq(packed[0][c][1], c < 10 ? w[c][1] : 0);
+        ck_assert_int_eq(packed[1][c][0], c < 10 ? w[c][2] : 0);
+        ck_assert_int_eq(packed[1][c][1], 0);
+    }
+    k->arg[1].dtype = k->arg[2].dtype = QCC_F32;
+    float wf[10][3], pf[3][16];
+    for (int i = 0; i < 30; i++) wf[i / 3][i % 3] = (float)(i + 1);
+    ck_assert_int_eq(qcc_pack_size(k, t), (int64_t)sizeof pf);
+    qcc_pack(pf, k, t, wf);
+    for (int tap = 0; tap < 3; tap++)
+        for (int c = 0; c < 16; c++) ck_assert(pf[tap][c] == (c < 10 ? wf[c][tap] : 0));
+}
+START_TEST(test_pack_depthwise)
+{
+    run(check_pack_depthwise);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernel");
+    TCase *tcase = tcase_create("kernel");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_text);
+    tcase_add_test(tcase, test_work);
+    tcase_add_test(tcase, test_targets);
+    tcase_add_test(tcase, test_variants);
+    tcase_add_test(tcase, test_measured_variants);
+    tcase_add_test(tcase, test_pack);
+    tcase_add_test(tcase, test_pack_depthwise);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
