@@ -1,4 +1,5 @@
 /* onnx - a ModelProto becomes a graph: opset, names, parameters, initializers, nodes, results. */
+#include "frontend/extents.h"
 #include "frontend/onnx.h"
 
 #include <assert.h>
@@ -107,7 +108,7 @@ static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, 
                         QCC_MAX_RANK);
     }
     QccDim dim[QCC_MAX_RANK] = {{0}};
-    int64_t bytes = 8;
+    int64_t extent[QCC_MAX_RANK], count, bytes;
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
         bool known = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
@@ -126,6 +127,10 @@ static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, 
             dim[i] = qcc_dim(1);
             dim[i].sym[0] = make_symbol(im, named ? d->dim_param : NULL);
         }
+        extent[i] = dim[i].n;
+    }
+    if (!qcc_extents_count(&count, &bytes, dtype, (int)shape->n_dim, extent)) {
+        return qcc_error(im->d, loc, "the extents of input '%s' are too large", info->name);
     }
     const QccType *type = qcc_type(im->ir, dtype, (int)shape->n_dim, dim, NULL);
     v->value = qcc_graph_add_param(im->graph, qcc_onnx_value_name(im, info->name), type);
@@ -398,34 +403,18 @@ static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size
     return import_graph(im, m->graph);
 }
 
-typedef struct Scratch {
-    QccArena *arena;
-} Scratch;
-
-static void free_scratch(void *user)
-{
-    Scratch *s = user;
-    qcc_arena_free(s->arena);
-    s->arena = NULL;
-}
-
 QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
                           const void *bytes, int64_t size)
 {
-    /* Tied to the arena, because running out of memory leaves this function without returning. */
-    Scratch *scratch = QCC_NEW(arena, Scratch);
-    qcc_arena_defer(arena, free_scratch, scratch);
-    scratch->arena = qcc_arena_new(ir->mem);
-    if (!scratch->arena) return QCC_ERROR_MEMORY;
-
-    QccOnnxImport *im = QCC_NEW(scratch->arena, QccOnnxImport);
+    QccArena *scratch = qcc_arena_sub(arena);
+    QccOnnxImport *im = QCC_NEW(scratch, QccOnnxImport);
     *im = (QccOnnxImport){
-        .ir = ir, .arena = arena, .scratch = scratch->arena, .d = &ir->diags, .file = file};
+        .ir = ir, .arena = arena, .scratch = scratch, .d = &ir->diags, .file = file};
     QccStatus status = import_bytes(im, bytes, size);
     if (status == QCC_OK) {
         *out = QCC_NEW(arena, QccModule);
         (*out)->graph = im->graph;
     }
-    free_scratch(scratch);
+    qcc_arena_free(scratch);
     return status;
 }

@@ -1,4 +1,5 @@
 /* onnx_shape - ops that move elements or make shapes, and constants. */
+#include "frontend/extents.h"
 #include "frontend/onnx.h"
 
 #include <limits.h>
@@ -70,15 +71,11 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
     }
     size_t bytes = (size_t)qcc_dtype_bits(value->dtype) / 8;
     if (value->size != (int64_t)bytes) return qcc_onnx_wrong(n, "needs a value of one element");
-    int64_t count = 1;
-    for (int i = 0; i < shape.n; i++) {
-        if (!qcc_mul_i64(&count, count, shape.v[i])) {
-            return qcc_onnx_wrong(n, "has a shape that is negative or too large");
-        }
+    int64_t count, size;
+    if (!qcc_extents_count(&count, &size, value->dtype, shape.n, shape.v)) {
+        return qcc_onnx_wrong(n, "has a shape that is negative or too large");
     }
-    if (count > CONSTANT_MAX / (int64_t)bytes) {
-        return qcc_onnx_unsupported(n, "more than %d bytes", CONSTANT_MAX);
-    }
+    if (size > CONSTANT_MAX) return qcc_onnx_unsupported(n, "more than %d bytes", CONSTANT_MAX);
     char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
     for (int64_t i = 0; i < count; i++) memcpy(data + (size_t)i * bytes, value->data, bytes);
     give_const(n, qcc_blob(n->im->arena, value->dtype, shape.n, shape.v, data, false));

@@ -1,4 +1,5 @@
 /* onnx_tensor - TensorProto to blob: every element type, every way to store it. */
+#include "frontend/extents.h"
 #include "frontend/onnx.h"
 
 #include <math.h>
@@ -59,14 +60,8 @@ static QccStatus check_dims(const QccOnnxTensorReader *r, const Onnx__TensorProt
                         what, t->n_dims, QCC_MAX_RANK);
     }
     int64_t bytes;
-    *count = 1;
-    for (size_t i = 0; i < t->n_dims; i++) {
-        if (!qcc_mul_i64(count, *count, t->dims[i])) {
-            return qcc_error(r->d, r->loc, "the extents of %s are negative or too large", what);
-        }
-    }
-    if (!qcc_mul_i64(&bytes, *count, qcc_dtype_bits(dtype) / 8)) {
-        return qcc_error(r->d, r->loc, "the extents of %s are too large", what);
+    if (!qcc_extents_count(count, &bytes, dtype, (int)t->n_dims, t->dims)) {
+        return qcc_error(r->d, r->loc, "the extents of %s are negative or too large", what);
     }
     return QCC_OK;
 }
