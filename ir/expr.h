@@ -148,9 +148,12 @@ int qcc_expr_pow(QccExpr *e, int x, int y);
 /* ---- the quantization steps as nodes (docs/numerics.md) -------------------------------------- */
 
 /* i32 node: saturate(round_half_even(v) + zero) to [qmin, qmax] of an f32 node v in quanta and an
- * i32 node zero, |zero| < 2^30. Unless `bounded` (|v| < 2^30 and not NaN has been proven), v is
- * clamped to +-2^30 first, and a NaN counts as 0, so it gives zero. */
-int qcc_expr_requantize(QccExpr *e, int v, int zero, int32_t qmin, int32_t qmax, bool bounded);
+ * i32 node zero; first to the i32 nodes lo and hi, where there are such (-1: none). Unless
+ * `bounded`
+ * (|v| < 2^30 and not NaN has been proven), v is clamped to +-2^30 first, and a NaN counts as 0, so
+ * it gives zero. */
+int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmin, int32_t qmax,
+                        bool bounded);
 
 /* The node type that elements of `dtype` widen to. */
 QccExprType qcc_expr_type_of(QccDtype dtype);

@@ -187,12 +187,18 @@ int qcc_expr_pow(QccExpr *e, int x, int y)
     return OP3(select, one, F32(1), r);
 }
 
-int qcc_expr_requantize(QccExpr *e, int v, int zero, int32_t qmin, int32_t qmax, bool bounded)
+/* The clamp to [qmin, qmax] comes last, where it costs nothing: the pack to narrow integers does
+ * it.
+ */
+int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmin, int32_t qmax,
+                        bool bounded)
 {
     if (!bounded) {
         v = OP3(select, OP2(eq, v, v), v, F32(0));
         v = OP2(min, OP2(max, v, F32(-0x1p30f)), F32(0x1p30f));
     }
     int q = OP2(add, CVT(I32, v), zero);
+    if (lo >= 0) q = OP2(max, q, lo);
+    if (hi >= 0) q = OP2(min, q, hi);
     return OP2(min, OP2(max, q, I32(qmin)), I32(qmax));
 }

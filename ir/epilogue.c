@@ -1,0 +1,654 @@
+/* epilogue - what follows an accumulator, as one expression: the rules of docs/numerics.md.
+ *
+ *   op -> [anchor] + steps -> numbers -> map of every step -> number of the result -> rounding
+ *
+ * A "number" is an f32 node. The numbers of one epilogue are either quanta of the result ("scaled":
+ * every step is homogeneous, so one factor per operand does it all) or real units.
+ *
+ *                           in quanta of the result y             in real units
+ *   integer accumulator     (f32)acc * (f32)(unit / sy)           (f32)acc * (f32)unit
+ *   quantized operand       (f32)(q - z) * (f32)(s / sy)          (f32)(q - z) * s
+ *   plain operand, f32 acc  x * (f32)(1 / sy)                     x
+ *   clip's bound            (f32)(bound / sy)                     bound
+ *   result                  q = saturate(rne(v) + zy)             v = u * (f32)(1 / sy), then q
+ */
+#include "ir/epilogue.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "ir/ops.h"
+#include "ir/qmath.h"
+
+enum {
+    MAX_STEPS = 64, /* ops of a body */
+    MAX_NODES = 4096
+};
+
+typedef struct Builder {
+    QccEpilogue *out;
+    QccExpr *e;
+    const QccOp *op;
+    QccArena *arena;
+    const QccType *type; /* of the result */
+    int rank;
+    int64_t dim[QCC_MAX_RANK]; /* of the result */
+    bool real;                 /* numbers are f32; else elements of plain types, as they are */
+    bool scaled;               /* numbers are quanta of the result */
+    int *operand;              /* per operand of op: its number, -1 while there is none */
+    float trail_lo, trail_hi;  /* real bounds of relu and clip behind all other steps */
+    int ntrail;                /* how many steps those are */
+} Builder;
+
+/* ---- tables -----------------------------------------------------------------------------------
+ *
+ * A table's extents follow from types alone (which dimensions have scales of their own), never from
+ * values, so that ops of equal types share their kernel. */
+
+/* Something with one positive factor per index of the result: a quantization, or an anchor's unit.
+ * Neither: 1. */
+typedef struct Scale {
+    const QccType *type;
+    const QccUnit *unit;
+} Scale;
+
+/* Extents of the indices that matter, right-aligned to the result's rank; multiplied into dim. */
+static void scale_extents(const Builder *b, Scale s, int64_t *dim)
+{
+    if (s.unit) {
+        for (int i = 0; i < b->rank; i++)
+            if (s.unit->dim[i] != 1) dim[i] = s.unit->dim[i];
+    }
+    if (!s.type) return;
+    int shift = b->rank - s.type->rank;
+    for (int i = 0; i < s.type->rank; i++)
+        if (s.type->quant->block[i] && s.type->dim[i].n != 1) dim[shift + i] = s.type->dim[i].n;
+}
+
+/* Entry of a quantization for a position of the result. */
+static int64_t quant_entry(const Builder *b, const QccType *type, const int64_t *at)
+{
+    int64_t dim[QCC_MAX_RANK], index[QCC_MAX_RANK];
+    int shift = b->rank - type->rank;
+    for (int i = 0; i < type->rank; i++) {
+        dim[i] = type->dim[i].n;
+        index[i] = dim[i] == 1 ? 0 : at[shift + i];
+    }
+    return qcc_quant_index(type->quant, type->rank, dim, index);
+}
+
+static double scale_at(const Builder *b, Scale s, const int64_t *at)
+{
+    if (s.unit) {
+        int64_t entry = 0;
+        for (int i = 0; i < b->rank; i++)
+            entry = entry * s.unit->dim[i] + (s.unit->dim[i] == 1 ? 0 : at[i]);
+        return s.unit->value[entry];
+    }
+    if (!s.type) return 1;
+    return ((const float *)s.type->quant->scale->data)[quant_entry(b, s.type, at)];
+}
+
+/* A table being filled: entries in row-major order over `dim`. */
+typedef struct Table {
+    QccEpilogueArg *arg;
+    int number;
+    int64_t count, at[QCC_MAX_RANK];
+} Table;
+
+static QccEpilogueArg *add_arg(Builder *b, QccDtype dtype)
+{
+    QccEpilogue *out = b->out;
+    QccEpilogueArg *arg = QCC_NEW_ARRAY(b->arena, out->narg + 1, QccEpilogueArg);
+    if (out->narg) memcpy(arg, out->arg, (size_t)out->narg * sizeof *arg);
+    out->arg = arg;
+    arg += out->narg++;
+    arg->dtype = dtype;
+    return arg;
+}
+
+static Table add_table(Builder *b, QccDtype dtype, Scale first, Scale second)
+{
+    Table t = {.number = b->out->narg, .count = 1};
+    t.arg = add_arg(b, dtype);
+    t.arg->kind = QCC_EPILOGUE_TABLE;
+    t.arg->rank = b->rank;
+    for (int i = 0; i < b->rank; i++) t.arg->dim[i] = 1;
+    scale_extents(b, first, t.arg->dim);
+    scale_extents(b, second, t.arg->dim);
+    for (int i = 0; i < b->rank; i++) t.count *= t.arg->dim[i];
+    t.arg->data = QCC_NEW_ARRAY(b->arena, t.count, int32_t); /* i32 or f32 */
+    return t;
+}
+
+static void next_entry(Table *t)
+{
+    for (int d = t->arg->rank - 1; d >= 0 && ++t->at[d] == t->arg->dim[d]; d--) t->at[d] = 0;
+}
+
+/* (f32)(s / per), as a table. */
+static int factor(Builder *b, Scale s, Scale per)
+{
+    Table t = add_table(b, QCC_F32, s, per);
+    float *data = (float *)t.arg->data;
+    for (int64_t i = 0; i < t.count; i++, next_entry(&t))
+        data[i] = qcc_requant_factor(scale_at(b, s, t.at), (float)scale_at(b, per, t.at));
+    return qcc_expr_arg(b->e, t.number, QCC_EX_F32);
+}
+
+static int zero_point(Builder *b, const QccType *type)
+{
+    Scale s = {.type = type};
+    Table t = add_table(b, QCC_I32, s, s);
+    int32_t *data = (int32_t *)t.arg->data;
+    for (int64_t i = 0; i < t.count; i++, next_entry(&t))
+        data[i] = ((const int32_t *)type->quant->zero->data)[quant_entry(b, type, t.at)];
+    return qcc_expr_arg(b->e, t.number, QCC_EX_I32);
+}
+
+/* A clip's bound in quanta of the result. */
+static float bound_in_quanta(double bound, double scale)
+{
+    double q = (double)(float)fmin(fmax(bound, -FLT_MAX), FLT_MAX) / scale;
+    return (float)fmin(fmax(q, -FLT_MAX), FLT_MAX);
+}
+
+static int scaled_bound(Builder *b, double bound)
+{
+    Scale s = {.type = b->type};
+    Table t = add_table(b, QCC_F32, s, s);
+    float *data = (float *)t.arg->data;
+    for (int64_t i = 0; i < t.count; i++, next_entry(&t))
+        data[i] = bound_in_quanta(bound, scale_at(b, s, t.at));
+    return qcc_expr_arg(b->e, t.number, QCC_EX_F32);
+}
+
+/* The stored value of a trailing bound: rounding and clamping commute, so this is what clamping
+ * before the rounding would give. -1: no entry is tighter than the type's own limit. */
+static int integer_bound(Builder *b, float bound, int32_t limit)
+{
+    const QccQuant *q = b->type->quant;
+    Scale s = {.type = b->type};
+    if (isinf(bound)) return -1;
+    int narg = b->out->narg;
+    Table t = add_table(b, QCC_I32, s, s);
+    int32_t *data = (int32_t *)t.arg->data;
+    bool binds = false;
+    for (int64_t i = 0; i < t.count; i++, next_entry(&t)) {
+        int32_t zero = ((const int32_t *)q->zero->data)[quant_entry(b, b->type, t.at)];
+        float v = bound_in_quanta(bound, scale_at(b, s, t.at));
+        data[i] = qcc_quantize_f32(v, 1, zero, q->qmin, q->qmax);
+        binds |= data[i] != limit;
+    }
+    if (binds) return qcc_expr_arg(b->e, t.number, QCC_EX_I32);
+    b->out->narg = narg; /* leave the table out again */
+    return -1;
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------
+ */
+
+static int mul(Builder *b, int x, int y)
+{
+    return qcc_expr_op2(b->e, QCC_EX_mul, x, y);
+}
+
+/* What `s` counts in becomes the numbers' unit. */
+static int to_number(Builder *b, int x, Scale s)
+{
+    Scale per = {.type = b->scaled ? b->type : NULL};
+    x = qcc_expr_cvt(b->e, QCC_EX_F32, x);
+    if (!s.type && !s.unit && !per.type) return x;
+    return mul(b, x, factor(b, s, per));
+}
+
+static bool all_zero(const QccBlob *zero)
+{
+    const int32_t *z = zero->data;
+    for (int64_t i = 0; i < zero->size / 4; i++)
+        if (z[i]) return false;
+    return true;
+}
+
+/* q - z, exactly. Elements of 32 bits need a subtraction of 64, unless there is nothing to take
+ * away. */
+static int centered(Builder *b, int q, const QccType *type)
+{
+    if (qcc_dtype_bits(type->dtype) < 32)
+        return qcc_expr_op2(b->e, QCC_EX_sub, q, zero_point(b, type));
+    if (all_zero(type->quant->zero)) return q;
+    q = qcc_expr_cvt(b->e, QCC_EX_I64, q);
+    return qcc_expr_op2(b->e, QCC_EX_sub, q, qcc_expr_cvt(b->e, QCC_EX_I64, zero_point(b, type)));
+}
+
+/* Operand i of the op, as a number. */
+static int operand_number(Builder *b, int i)
+{
+    if (b->operand[i] >= 0) return b->operand[i];
+    const QccType *type = b->op->in[i].value->type;
+    int number = b->out->narg;
+    QccEpilogueArg *arg = add_arg(b, type->dtype);
+    arg->kind = QCC_EPILOGUE_OPERAND;
+    arg->operand = i;
+    arg->rank = type->rank;
+    for (int d = 0; d < type->rank; d++) arg->dim[d] = type->dim[d].n;
+    int x = qcc_expr_arg(b->e, number, qcc_expr_type_of(type->dtype));
+    if (type->quant)
+        x = to_number(b, centered(b, x, type), (Scale){.type = type});
+    else if (b->real)
+        x = to_number(b, x, (Scale){0});
+    return b->operand[i] = x;
+}
+
+static QccStatus anchor_number(Builder *b, int *number)
+{
+    const QccOp *anchor = b->out->anchor;
+    Scale s = {0};
+    QccUnit unit = {0};
+    if (b->out->integer) {
+        QCC_TRY(anchor->def->unit(anchor, b->arena, &unit));
+        s.unit = &unit;
+    }
+    *number = to_number(b, qcc_expr_acc(b->e, b->out->integer ? QCC_EX_I32 : QCC_EX_F32), s);
+    return QCC_OK;
+}
+
+/* ---- bounds -----------------------------------------------------------------------------------
+ *
+ * Intervals over the nodes prove that a number fits the conversion to i32. An infinite end means
+ * "anything, also NaN" but where min or max has just excluded that. */
+
+typedef struct Interval {
+    double lo, hi;
+} Interval;
+
+static const Interval anything = {-INFINITY, INFINITY};
+
+static bool is_finite(Interval x)
+{
+    return x.lo > -INFINITY && x.hi < INFINITY;
+}
+
+static Interval arg_interval(const Builder *b, const QccExprNode *node)
+{
+    const QccEpilogueArg *arg = &b->out->arg[node->imm.i];
+    if (arg->kind == QCC_EPILOGUE_OPERAND) {
+        int64_t min, max;
+        qcc_dtype_range(arg->dtype, &min, &max);
+        return qcc_dtype_is_float(arg->dtype) ? anything : (Interval){(double)min, (double)max};
+    }
+    int64_t count = 1;
+    for (int d = 0; d < arg->rank; d++) count *= arg->dim[d];
+    Interval r = {INFINITY, -INFINITY};
+    for (int64_t i = 0; i < count; i++) {
+        double x =
+            arg->dtype == QCC_I32 ? ((const int32_t *)arg->data)[i] : ((const float *)arg->data)[i];
+        r.lo = fmin(r.lo, x);
+        r.hi = fmax(r.hi, x);
+    }
+    return r;
+}
+
+static Interval product(Interval x, Interval y)
+{
+    double p[4] = {x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi};
+    return (Interval){fmin(fmin(p[0], p[1]), fmin(p[2], p[3])),
+                      fmax(fmax(p[0], p[1]), fmax(p[2], p[3]))};
+}
+
+static Interval node_interval(const Builder *b, const QccExprNode *node, const Interval *in)
+{
+    Interval x = node->in[0] >= 0 ? in[node->in[0]] : anything;
+    Interval y = node->in[1] >= 0 ? in[node->in[1]] : anything;
+    Interval z = node->in[2] >= 0 ? in[node->in[2]] : anything;
+    switch (node->op) {
+    case QCC_EX_arg: return arg_interval(b, node);
+    case QCC_EX_acc: return node->type == QCC_EX_I32 ? (Interval){-0x1p31, 0x1p31} : anything;
+    case QCC_EX_imm:
+        if (node->type == QCC_EX_F32) return (Interval){node->imm.f32, node->imm.f32};
+        if (node->type == QCC_EX_F64) return (Interval){node->imm.f64, node->imm.f64};
+        return (Interval){(double)node->imm.i, (double)node->imm.i};
+    case QCC_EX_min: /* y when either is NaN */
+        return is_finite(y) ? (Interval){fmin(x.lo, y.lo), is_finite(x) ? fmin(x.hi, y.hi) : y.hi}
+                            : anything;
+    case QCC_EX_max:
+        return is_finite(y) ? (Interval){is_finite(x) ? fmax(x.lo, y.lo) : y.lo, fmax(x.hi, y.hi)}
+                            : anything;
+    case QCC_EX_select:
+        return is_finite(y) && is_finite(z) ? (Interval){fmin(y.lo, z.lo), fmax(y.hi, z.hi)}
+                                            : anything;
+    default: break;
+    }
+    if (!is_finite(x)) return anything;
+    switch (node->op) {
+    case QCC_EX_cvt: return x;
+    case QCC_EX_neg: return (Interval){-x.hi, -x.lo};
+    case QCC_EX_abs: return (Interval){0, fmax(-x.lo, x.hi)};
+    case QCC_EX_rne: return (Interval){x.lo - 1, x.hi + 1};
+    default: break;
+    }
+    if (!is_finite(y)) return anything;
+    switch (node->op) {
+    case QCC_EX_add: return (Interval){x.lo + y.lo, x.hi + y.hi};
+    case QCC_EX_sub: return (Interval){x.lo - y.hi, x.hi - y.lo};
+    case QCC_EX_mul: return product(x, y);
+    default: return anything;
+    }
+}
+
+/* Whether |v| < 2^30 for every value of the arguments, roundings included. */
+static bool is_bounded(const Builder *b, int v)
+{
+    Interval *r = QCC_NEW_ARRAY(b->arena, b->e->n, Interval);
+    for (int i = 0; i <= v; i++) {
+        Interval x = node_interval(b, &b->e->node[i], r);
+        double slack = fmax(fabs(x.lo), fabs(x.hi)) * 0x1p-20; /* above any rounding's error */
+        double limit = b->e->node[i].type == QCC_EX_I32 ? 0x1p31 : 0x1p126;
+        r[i] = (Interval){x.lo - slack, x.hi + slack};
+        if (b->e->node[i].type == QCC_EX_I32 || b->e->node[i].type == QCC_EX_I64) r[i] = x;
+        if (is_finite(x) && (x.lo < -limit || x.hi > limit)) r[i] = anything; /* may wrap */
+    }
+    return r[v].lo > -0x1p30 && r[v].hi < 0x1p30;
+}
+
+/* ---- result -----------------------------------------------------------------------------------
+ */
+
+static QccStatus finish_quantized(Builder *b, int v)
+{
+    const QccQuant *q = b->type->quant;
+    if (b->ntrail == 0) b->trail_lo = -INFINITY, b->trail_hi = INFINITY;
+    bool bounded = is_bounded(b, v);
+    int zero = zero_point(b, b->type);
+    int lo = integer_bound(b, b->trail_lo, q->qmin);
+    int hi = integer_bound(b, b->trail_hi, q->qmax);
+    qcc_expr_requantize(b->e, v, zero, lo, hi, q->qmin, q->qmax, bounded);
+    return QCC_OK;
+}
+
+/* `quantize` of a plain value: a true division, as in ONNX. */
+static QccStatus finish_quantize(Builder *b)
+{
+    Scale s = {.type = b->type};
+    b->real = true;
+    int x = operand_number(b, 0);
+    Table t = add_table(b, QCC_F32, s, s);
+    float *data = (float *)t.arg->data;
+    for (int64_t i = 0; i < t.count; i++, next_entry(&t)) data[i] = (float)scale_at(b, s, t.at);
+    int scale = qcc_expr_arg(b->e, t.number, QCC_EX_F32);
+    return finish_quantized(b, qcc_expr_op2(b->e, QCC_EX_div, x, scale));
+}
+
+static QccStatus finish(Builder *b, int v)
+{
+    if (b->type->quant) {
+        if (!b->scaled) v = mul(b, v, factor(b, (Scale){0}, (Scale){.type = b->type}));
+        return finish_quantized(b, v);
+    }
+    b->e->result = v;
+    if (b->e->node[v].type == qcc_expr_type_of(b->type->dtype)) return QCC_OK;
+    return qcc_op_error(b->op, "'%s' has no elementwise meaning over these element types",
+                        b->op->def->name);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------
+ */
+
+static bool scales_through(const QccOp *op)
+{
+    return (op->def->traits & QCC_TRAIT_HOMOGENEOUS) || op->def == &qcc_op_clip;
+}
+
+/* One step over numbers. */
+static int apply(Builder *b, const QccOp *op, const int *arg)
+{
+    if (!b->scaled || op->def != &qcc_op_clip) return op->def->map(op, b->e, arg);
+    const QccScalarAttrs *a = op->attrs;
+    int v = arg[0];
+    if (a->lo != -INFINITY) v = qcc_expr_op2(b->e, QCC_EX_max, v, scaled_bound(b, a->lo));
+    if (a->hi != INFINITY) v = qcc_expr_op2(b->e, QCC_EX_min, v, scaled_bound(b, a->hi));
+    return v;
+}
+
+/* A single elementwise op. */
+static QccStatus build_map(Builder *b)
+{
+    const QccOp *op = b->op;
+    bool quantized = b->type->quant != NULL;
+    if (op->def == &qcc_op_quantize && quantized && !op->in[0].value->type->quant)
+        return finish_quantize(b);
+    for (int i = 0; i < op->nin; i++) {
+        if (!op->in[i].value)
+            return qcc_op_error(op, "'%s' needs operand %d", op->def->name, i + 1);
+        quantized |= op->in[i].value->type->quant != NULL;
+    }
+    b->real = quantized;
+    b->scaled = b->type->quant && (scales_through(op) || op->def == &qcc_op_quantize);
+    int *arg = QCC_NEW_ARRAY(b->arena, op->nin, int);
+    for (int i = 0; i < op->nin; i++) {
+        arg[i] = operand_number(b, i);
+        if (b->e->node[arg[i]].type != b->e->node[arg[0]].type)
+            return qcc_op_error(op, "'%s' needs operands of one element type", op->def->name);
+    }
+    return finish(b, apply(b, op, arg));
+}
+
+/* ---- anchors and bodies -----------------------------------------------------------------------
+ */
+
+/* Whether the anchor has its exact integer meaning: all operands quantized, the bias i32. */
+static bool is_integer(const QccOp *anchor)
+{
+    const QccQuantRule *rule = &anchor->def->quant;
+    if (!anchor->def->unit) return false;
+    for (int i = 0; i < anchor->nin; i++) {
+        const QccValue *v = anchor->in[i].value;
+        bool bias = rule->kind == QCC_QUANT_AFFINE && rule->bias > 0 && i == rule->bias;
+        if (!v) continue;
+        if (bias ? v->type->dtype != QCC_I32 : !v->type->quant) return false;
+    }
+    return true;
+}
+
+static QccStatus set_anchor(Builder *b, const QccOp *anchor)
+{
+    QccEpilogue *out = b->out;
+    int64_t dim[QCC_MAX_RANK];
+    const QccType *type = anchor->out[0].type;
+    bool same = type->rank == b->rank && qcc_type_extents(type, dim);
+    for (int i = 0; same && i < b->rank; i++) same = dim[i] == b->dim[i];
+    if (!same)
+        return qcc_op_error(b->op, "'%s' needs a result as large as that of its anchor '%s'",
+                            b->op->def->name, anchor->def->name);
+    out->anchor = anchor;
+    out->integer = is_integer(anchor);
+    out->anchor_operand = QCC_NEW_ARRAY(b->arena, anchor->nin + 1, int);
+    for (int i = 0; i < anchor->nin; i++) {
+        const QccValue *v = anchor->in[i].value;
+        out->anchor_operand[i] = !v ? -1 : anchor == b->op ? i : v->index;
+        if (v && anchor != b->op && v->def)
+            return qcc_op_error(b->op, "the anchor '%s' of a fused op reads operands only",
+                                anchor->def->name);
+    }
+    return QCC_OK;
+}
+
+/* A body that computes: values as they come, each with its number. */
+typedef struct Body {
+    const QccGraph *graph;
+    const QccOp *step[MAX_STEPS]; /* without the anchor, in order */
+    int n;
+    const QccValue *result;
+} Body;
+
+static QccStatus read_body(Builder *b, Body *body)
+{
+    const QccOp *op = b->op, *anchor = NULL;
+    *body = (Body){.graph = op->body};
+    if (!op->body || !qcc_graph_yield(op->body) || qcc_graph_result_count(op->body) != 1 ||
+        op->nout != 1 || op->body->nparam != op->nin)
+        return qcc_op_error(op, "a fused op needs a body of one result");
+    body->result = qcc_graph_result(op->body, 0);
+    for (int i = 0; i < op->nin; i++) {
+        if (op->in[i].value && op->in[i].value->type != op->body->param[i]->type)
+            return qcc_op_error(op, "operand %d of a fused op differs in type inside", i + 1);
+    }
+    QCC_FOR_OPS(inner, op->body)
+    {
+        bool step = qcc_is_step(inner) || inner->def == &qcc_op_dequantize;
+        if (!step && (!qcc_is_anchor(inner) || anchor))
+            return qcc_op_error(op, "a fused op has one anchor and elementwise steps; '%s' is %s",
+                                inner->def->name, anchor ? "a second anchor" : "neither");
+        if (inner->out[0].type->quant || inner->out[0].type->dtype != QCC_F32)
+            return qcc_op_error(op, "values inside a fused op are f32; that of '%s' is not",
+                                inner->def->name);
+        if (!step)
+            anchor = inner;
+        else if (body->n == MAX_STEPS)
+            return qcc_op_error(op, "a fused op has at most %d steps", MAX_STEPS);
+        else
+            body->step[body->n++] = inner;
+    }
+    return anchor ? set_anchor(b, anchor) : QCC_OK;
+}
+
+/* Takes relu and clip off the end of a body whose numbers are quanta: they become bounds of the
+ * stored value. From the last step inwards, each bound is clamped by those behind it. */
+static void take_trailing(Builder *b, Body *body)
+{
+    float lo = -INFINITY, hi = INFINITY;
+    for (; body->n > 0; body->n--, b->ntrail++) {
+        const QccOp *op = body->step[body->n - 1];
+        bool relu = op->def == &qcc_op_relu;
+        if (!relu && op->def != &qcc_op_clip) break;
+        if (&op->out[0] != body->result || qcc_value_use_count(&op->out[0]) != 1) break;
+        const QccScalarAttrs *a = op->attrs;
+        float low = relu ? 0 : (float)a->lo, high = relu ? INFINITY : (float)a->hi;
+        lo = fminf(fmaxf(low, lo), hi);
+        hi = fminf(fmaxf(high, lo), hi);
+        body->result = op->in[0].value;
+    }
+    b->trail_lo = lo;
+    b->trail_hi = hi;
+}
+
+/* The number of a value of the body; `number` has one entry a step, then the anchor's (-1: not made
+ * yet). */
+static QccStatus value_number(Builder *b, const Body *body, int *number,
+                              const QccValue *value, int *out)
+{
+    if (!value) return qcc_op_error(b->op, "a step of a fused op lacks an operand");
+    if (!value->def) {
+        if (value->graph != body->graph || !b->op->in[value->index].value)
+            return qcc_op_error(b->op, "a step of a fused op reads what is no operand");
+        *out = operand_number(b, value->index);
+        return QCC_OK;
+    }
+    if (value->def == b->out->anchor) {
+        if (number[MAX_STEPS] < 0) QCC_TRY(anchor_number(b, &number[MAX_STEPS]));
+        *out = number[MAX_STEPS];
+        return QCC_OK;
+    }
+    for (int i = 0; i < body->n; i++) {
+        if (body->step[i] != value->def) continue;
+        *out = number[i];
+        return QCC_OK;
+    }
+    return qcc_op_error(b->op, "a step of a fused op reads what is not inside");
+}
+
+static QccStatus build_body(Builder *b)
+{
+    Body body;
+    int number[MAX_STEPS + 1]; /* the last one: the anchor's */
+    QCC_TRY(read_body(b, &body));
+    b->real = true;
+    b->scaled = b->type->quant != NULL;
+    for (int i = 0; i < body.n; i++) b->scaled &= scales_through(body.step[i]);
+    if (b->scaled) take_trailing(b, &body);
+    number[MAX_STEPS] = -1;
+    for (int i = 0; i < body.n; i++) {
+        const QccOp *step = body.step[i];
+        int *arg = QCC_NEW_ARRAY(b->arena, step->nin, int);
+        for (int k = 0; k < step->nin; k++)
+            QCC_TRY(value_number(b, &body, number, step->in[k].value, &arg[k]));
+        number[i] = apply(b, step, arg);
+        if (b->e->n > MAX_NODES) return qcc_op_error(b->op, "a fused op has too many steps");
+    }
+    int v;
+    QCC_TRY(value_number(b, &body, number, body.result, &v));
+    return finish(b, v);
+}
+
+/* An anchor by itself. */
+static QccStatus build_anchor(Builder *b)
+{
+    int v;
+    QCC_TRY(set_anchor(b, b->op));
+    b->real = true;
+    b->scaled = b->type->quant != NULL;
+    QCC_TRY(anchor_number(b, &v));
+    return finish(b, v);
+}
+
+/* ---- the interface ----------------------------------------------------------------------------
+ */
+
+static QccStatus check_type(const QccOp *op, const QccType *type, bool result)
+{
+    int64_t dim[QCC_MAX_RANK];
+    if (!qcc_type_extents(type, dim))
+        return qcc_op_error(op, "'%s' has symbolic extents, which must be bound", op->def->name);
+    const QccQuant *q = type->quant;
+    if (!q) return QCC_OK;
+    if (q->kind != QCC_QUANT_STATIC)
+        return qcc_op_error(op, "'%s' has a dynamic scale, which must be resolved", op->def->name);
+    if (result && (q->qmin < -32768 || q->qmax > 65535 || qcc_dtype_bits(type->dtype) > 16))
+        return qcc_op_error(op, "'%s' needs a result of at most 16 bits, else plain f32",
+                            op->def->name);
+    return QCC_OK;
+}
+
+QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena)
+{
+    *out = (QccEpilogue){0};
+    if (op->nout != 1) return qcc_op_error(op, "'%s' has no one result", op->def->name);
+    Builder b = {.out = out,
+                 .e = &out->expr,
+                 .op = op,
+                 .arena = arena,
+                 .type = op->out[0].type,
+                 .rank = op->out[0].type->rank};
+    for (int i = 0; i < op->nin; i++)
+        if (op->in[i].value) QCC_TRY(check_type(op, op->in[i].value->type, false));
+    QCC_TRY(check_type(op, b.type, true));
+    qcc_type_extents(b.type, b.dim);
+    b.operand = QCC_NEW_ARRAY(arena, op->nin + 1, int);
+    for (int i = 0; i < op->nin; i++) b.operand[i] = -1;
+    out->result = b.type->dtype;
+    qcc_expr_init(&out->expr, arena);
+    if (op->def->traits & QCC_TRAIT_FUSED)
+        QCC_TRY(build_body(&b));
+    else if (op->def->map)
+        QCC_TRY(build_map(&b));
+    else if (op->def->eval)
+        QCC_TRY(build_anchor(&b));
+    else
+        return qcc_op_error(op, "'%s' has neither a map nor an accumulator", op->def->name);
+    qcc_expr_prune(&out->expr);
+    return QCC_OK;
+}
+
+bool qcc_is_anchor(const QccOp *op)
+{
+    uint32_t others = QCC_TRAIT_CONSTANT | QCC_TRAIT_MOVE | QCC_TRAIT_VIEW | QCC_TRAIT_TERMINATOR |
+                      QCC_TRAIT_FUSED;
+    return op->def->eval && op->nout == 1 && !(op->def->traits & others);
+}
+
+bool qcc_is_step(const QccOp *op)
+{
+    return op->def->map && op->nout == 1 && op->def != &qcc_op_quantize &&
+           op->def != &qcc_op_dequantize;
+}
