@@ -74,6 +74,44 @@ QccStatus qcc_op_tensor_quant(const QccOp *op, int i, float *scale, int32_t *zer
                         op->def->name, i + 1, qcc_op_type_text(op, i));
 }
 
+int32_t qcc_load_integer(const QccTensor *t, int64_t i)
+{
+    const uint8_t *bytes = t->data;
+    int nibble = 0;
+    switch (t->type->dtype) {
+    case QCC_I8: return ((const int8_t *)t->data)[i];
+    case QCC_U8: return bytes[i];
+    case QCC_I16: return ((const int16_t *)t->data)[i];
+    case QCC_U16: return ((const uint16_t *)t->data)[i];
+    case QCC_I32: return ((const int32_t *)t->data)[i];
+    default: nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
+    }
+    return t->type->dtype == QCC_I4 ? (nibble ^ 8) - 8 : nibble;
+}
+
+QccStatus qcc_unit_scale(const QccOp *op, int64_t n, QccArena *arena, QccUnit *unit)
+{
+    float scale;
+    QCC_TRY(qcc_op_tensor_quant(op, 0, &scale, NULL));
+    unit->rank = op->out[0].type->rank;
+    for (int i = 0; i < unit->rank; i++) unit->dim[i] = 1;
+    unit->value = QCC_NEW(arena, double);
+    *unit->value = (double)scale / (double)n;
+    return QCC_OK;
+}
+
+QccStatus qcc_lower_correct_zero(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
+                                 int64_t n)
+{
+    int32_t zero;
+    if (!op->in[0].value->type->quant) return QCC_OK;
+    QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
+    int32_t *correction = QCC_NEW(list->arena, int32_t);
+    *correction = (int32_t)(-zero * n);
+    k->correction = correction;
+    return QCC_OK;
+}
+
 QccStatus qcc_infer_function(QccOp *op, const QccType **result)
 {
     QCC_TRY(qcc_infer_map(op, result));

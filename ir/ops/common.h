@@ -29,6 +29,14 @@ bool qcc_op_quantized(const QccOp *op, int i);
 /* Scale and zero point of operand i; an error when it is not one pair for the tensor. */
 QccStatus qcc_op_tensor_quant(const QccOp *op, int i, float *scale, int32_t *zero);
 
+/* Element i of an integer tensor, as stored. */
+int32_t qcc_load_integer(const QccTensor *t, int64_t i);
+/* `unit` of an op over one quantized operand: its scale divided by n, the same everywhere. */
+QccStatus qcc_unit_scale(const QccOp *op, int64_t n, QccArena *arena, QccUnit *unit);
+/* The correction of such an op's kernel: -zero * n. Nothing for a real operand. */
+QccStatus qcc_lower_correct_zero(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
+                                 int64_t n);
+
 /* Inference of elementary functions, which are defined over f32 (also read from f16, bf16). */
 QccStatus qcc_infer_function(QccOp *op, const QccType **result);
 

@@ -7,21 +7,6 @@
 /* ---- meaning ----------------------------------------------------------------------------------
  */
 
-static int32_t load_integer(const QccTensor *t, int64_t i)
-{
-    const uint8_t *bytes = t->data;
-    int nibble = 0;
-    switch (t->type->dtype) {
-    case QCC_I8: return ((const int8_t *)t->data)[i];
-    case QCC_U8: return bytes[i];
-    case QCC_I16: return ((const int16_t *)t->data)[i];
-    case QCC_U16: return ((const uint16_t *)t->data)[i];
-    case QCC_I32: return ((const int32_t *)t->data)[i];
-    default: nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
-    }
-    return t->type->dtype == QCC_I4 ? (nibble ^ 8) - 8 : nibble;
-}
-
 /* q - zero of every element. */
 static const QccNumber *centered(const QccTensor *t, QccArena *arena)
 {
@@ -31,7 +16,7 @@ static const QccNumber *centered(const QccTensor *t, QccArena *arena)
     for (int64_t i = 0; i < t->count; i++) {
         const int32_t *zero = q->zero->data;
         int64_t at = qcc_quant_index(q, t->type->rank, t->dim, index);
-        out[i].i = load_integer(t, i) - zero[at];
+        out[i].i = qcc_load_integer(t, i) - zero[at];
         for (int d = t->type->rank - 1; d >= 0 && ++index[d] == t->dim[d]; d--) index[d] = 0;
     }
     return out;

@@ -1,0 +1,207 @@
+/* matmul - y[...,m,n] = sum over k of a[...,m,k] * b[...,k,n], k ascending; the leading dimensions
+ * broadcast. */
+#include "ir/ops/contract.h"
+
+static bool is_one(const QccDim *d)
+{
+    return d->n == 1 && !d->sym[0];
+}
+
+/* Leading dimensions of the result, as numpy broadcasts them. */
+static QccStatus infer_batch(const QccOp *op, const QccType *a, const QccType *b, int rank,
+                             QccDim *dim)
+{
+    for (int i = 0; i < rank - 2; i++) {
+        int ia = i - (rank - a->rank), ib = i - (rank - b->rank);
+        QccDim da = ia < 0 ? qcc_dim(1) : a->dim[ia], db = ib < 0 ? qcc_dim(1) : b->dim[ib];
+        dim[i] = is_one(&da) ? db : da;
+        if (!is_one(&da) && !is_one(&db) && !qcc_dim_equal(&da, &db))
+            return qcc_op_error(op,
+                                "'matmul' needs leading dimensions that broadcast; they are "
+                                "those of %s and %s",
+                                qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    }
+    return QCC_OK;
+}
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    QCC_TRY(qcc_op_need_f32(op, 0, 1));
+    const QccType *a = qcc_op_real(op, 0), *b = qcc_op_real(op, 1);
+    if (a->rank < 2 || b->rank < 2)
+        return qcc_op_error(op, "'matmul' needs a[...,m,k] and b[...,k,n]; they are %s and %s",
+                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    if (!qcc_dim_equal(&a->dim[a->rank - 1], &b->dim[b->rank - 2]))
+        return qcc_op_error(op, "'matmul' needs a[...,m,k] and b[...,k,n]; k differs in %s and %s",
+                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    int rank = a->rank > b->rank ? a->rank : b->rank;
+    QccDim dim[QCC_MAX_RANK];
+    QCC_TRY(infer_batch(op, a, b, rank, dim));
+    dim[rank - 2] = a->dim[a->rank - 2];
+    dim[rank - 1] = b->dim[b->rank - 1];
+    *result = qcc_type(op->graph->ir, QCC_F32, rank, dim, NULL);
+    return QCC_OK;
+}
+
+/* Strides of an operand over the result's leading dimensions: 0 where it broadcasts. */
+static void batch_strides(int rank, int operand_rank, const int64_t *dim, const int64_t *pitch,
+                          int64_t *stride)
+{
+    for (int i = 0; i < rank - 2; i++) {
+        int own = i - (rank - operand_rank);
+        stride[i] = own < 0 || dim[own] == 1 ? 0 : pitch[own];
+    }
+}
+
+/* ---- meaning ----------------------------------------------------------------------------------
+ */
+
+static void product(const QccProduct *p, const QccNumber *a, const QccNumber *b, QccNumber *y,
+                    int64_t m, int64_t k, int64_t n)
+{
+    for (int64_t row = 0; row < m; row++, y += n) {
+        for (int64_t i = 0; i < k; i++) qcc_product_step(p->integer, y, *a++, b + i * n, n);
+    }
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    QccProduct p;
+    QCC_TRY(qcc_product_init(&p, op, in, result, false, arena));
+    int rank = result->type->rank, ra = in[0].type->rank, rb = in[1].type->rank;
+    int64_t m = result->dim[rank - 2], n = result->dim[rank - 1], k = in[0].dim[ra - 1];
+    int64_t pitch[QCC_MAX_RANK], sa[QCC_MAX_RANK], sb[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0};
+    qcc_dense_strides(ra, in[0].dim, pitch);
+    batch_strides(rank, ra, in[0].dim, pitch, sa);
+    qcc_dense_strides(rb, in[1].dim, pitch);
+    batch_strides(rank, rb, in[1].dim, pitch, sb);
+    for (int64_t i = 0; i < result->count; i++) p.y[i].i = 0;
+    for (int64_t at = 0; at < result->count; at += m * n) {
+        const QccNumber *a = p.x, *b = p.w;
+        for (int i = 0; i < rank - 2; i++) {
+            a += index[i] * sa[i];
+            b += index[i] * sb[i];
+        }
+        product(&p, a, b, p.y + at, m, k, n);
+        for (int d = rank - 3; d >= 0 && ++index[d] == result->dim[d]; d--) index[d] = 0;
+    }
+    return QCC_OK;
+}
+
+static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)
+{
+    return qcc_product_unit(op, op->in[1].value->type->rank - 1, arena, u);
+}
+
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+/* The index space [batch, 1, m, n] and what A, B and the result step by in it. */
+typedef struct Space {
+    int64_t batch, m, a_batch, a_m, b_batch, y_batch, y_m;
+} Space;
+
+/* Without a batch in b, the leading dimensions are rows like any other. */
+static bool merge_rows(int rank, const int64_t *dim, const int64_t *sa, const int64_t *sy, Space *s)
+{
+    s->batch = 1;
+    return qcc_lower_merge(dim, sa, 0, rank - 2, &s->m, &s->a_m) &&
+           qcc_lower_merge(dim, sy, 0, rank - 2, &s->m, &s->y_m);
+}
+
+static bool merge_batch(int rank, const int64_t *dim, const int64_t *sa, const int64_t *sb,
+                        const int64_t *sy, Space *s)
+{
+    s->m = dim[rank - 2];
+    s->a_m = sa[rank - 2];
+    s->y_m = sy[rank - 2];
+    return qcc_lower_merge(dim, sa, 0, rank - 3, &s->batch, &s->a_batch) &&
+           qcc_lower_merge(dim, sb, 0, rank - 3, &s->batch, &s->b_batch) &&
+           qcc_lower_merge(dim, sy, 0, rank - 3, &s->batch, &s->y_batch);
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccType *a = op->in[0].value->type, *b = op->in[1].value->type, *y = op->out[0].type;
+    int rank = y->rank, last = rank - 1;
+    int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
+    int64_t sa[QCC_MAX_RANK], sb[QCC_MAX_RANK];
+    if (!list->in[0] || !qcc_type_extents(y, dim) || !qcc_type_extents(a, ad) ||
+        !qcc_type_extents(b, bd))
+        return QCC_ERROR_UNSUPPORTED;
+    const QccBlob *w = qcc_lower_const(op, 1);
+    const int64_t *sy = list->result->pitch, *pa = list->in[0]->pitch;
+    for (int i = 0; i < b->rank; i++) pitch[i] = qcc_lower_pitch(list, op, 1, i);
+    batch_strides(rank, a->rank, ad, pa, sa);
+    sa[last - 1] = pa[a->rank - 2];
+    batch_strides(rank, b->rank, bd, pitch, sb);
+    int64_t ci = bd[b->rank - 2], b_k = pitch[b->rank - 2];
+    bool one_b = true;
+    for (int i = 0; i < rank - 2; i++) one_b = one_b && (dim[i] == 1 || sb[i] == 0);
+
+    Space s = {0};
+    bool rows = one_b && merge_rows(rank, dim, sa, sy, &s);
+    if (!rows && !merge_batch(rank, dim, sa, sb, sy, &s)) return QCC_ERROR_UNSUPPORTED;
+    if (pa[a->rank - 1] != 1) return QCC_ERROR_UNSUPPORTED;
+    bool packed = w && one_b;
+    if (!packed && (qcc_product_is_integer(op) || a->quant || b->quant || pitch[b->rank - 1] != 1))
+        return QCC_ERROR_UNSUPPORTED;
+
+    int64_t extent[4] = {s.batch, 1, s.m, dim[last]};
+    int64_t stride[4] = {s.y_batch, 0, s.y_m, sy[last]};
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
+    k->kernel->u.contract = (QccContractShape){.kh = 1,
+                                               .kw = 1,
+                                               .stride_h = 1,
+                                               .stride_w = 1,
+                                               .dil_h = 1,
+                                               .dil_w = 1,
+                                               .ci = ci,
+                                               .groups = 1,
+                                               .a_n = s.a_batch,
+                                               .a_w = s.a_m,
+                                               .b_strided = !packed,
+                                               .b_n = packed ? 0 : s.b_batch,
+                                               .b_k = packed ? 0 : b_k};
+    for (int i = 0; i < rank; i++) k->result_dim[i] = i == last ? 3 : i == last - 1 || rows ? 2 : 0;
+    qcc_lower_result(k, y->dtype, stride, NULL);
+    if (packed) return qcc_product_lower(op, list, k, NULL, w, 1, dim[last], false);
+    qcc_lower_operand(k, 0, QCC_F32, NULL, NULL);
+    qcc_lower_operand(k, 1, QCC_F32, NULL, NULL);
+    k->kernel->nanchor = 2;
+    return QCC_OK;
+}
+
+/* ---- sample -----------------------------------------------------------------------------------
+ */
+
+static void sample(QccRandom *r, QccSample *s)
+{
+    int64_t m = qcc_random_range(r, 1, 9), k = qcc_random_range(r, 1, 40);
+    int64_t a[4] = {qcc_random_range(r, 1, 3), qcc_random_range(r, 1, 3), m, k};
+    int64_t b[4] = {a[0], a[1], k, qcc_random_range(r, 1, 40)};
+    int skip_a = (int)qcc_random_range(r, 0, 2), skip_b = (int)qcc_random_range(r, 0, 2);
+    if (qcc_random_bool(r)) (qcc_random_bool(r) ? a : b)[qcc_random_range(r, 0, 1)] = 1;
+    s->quantizable = qcc_random_bool(r);
+    if (s->quantizable) skip_b = 2;
+    const QccType *tb = qcc_sample_shape(s, 4 - skip_b, b + skip_b);
+    QccValue *in[2] = {qcc_sample_param(s, qcc_sample_shape(s, 4 - skip_a, a + skip_a)), NULL};
+    in[1] = s->quantizable ? qcc_sample_const(s, tb) : qcc_sample_param(s, tb);
+    qcc_sample_op(s, &qcc_op_matmul, in, 2, NULL);
+}
+
+const QccOpDef qcc_op_matmul = {
+    .name = "matmul",
+    .summary = "product of a[...,m,k] and b[...,k,n]; leading dimensions broadcast",
+    .min_in = 2,
+    .max_in = 2,
+    .nout = 1,
+    .traits = QCC_TRAIT_CONTRACTION | QCC_TRAIT_HOMOGENEOUS,
+    .quant = {.kind = QCC_QUANT_AFFINE, .weight = 1, .weight_axis = -1},
+    .infer = infer,
+    .eval = eval,
+    .unit = unit,
+    .sample = sample,
+    .lower = lower,
+};

@@ -1,0 +1,367 @@
+/* reduce - what the reductions share: reduce_*, softmax, layer_norm. */
+#include "ir/ops/reduce.h"
+
+#include <limits.h>
+#include <math.h>
+
+const QccField qcc_reduce_fields[] = {
+    {"axes", QCC_FIELD_INTS, offsetof(QccReduceAttrs, axes), "[]", 0, 0, NULL,
+     "the dimensions that are reduced, negative from the end; none: all"},
+    {"keep", QCC_FIELD_BOOL, offsetof(QccReduceAttrs, keep), "true", 0, 0, NULL,
+     "they stay, with extent 1"},
+    {0}};
+
+/* Which dimensions are reduced; returns the first one, or rank. */
+static int reduced_mask(const QccOp *op, int rank, bool *mask)
+{
+    const QccReduceAttrs *a = op->attrs;
+    for (int i = 0; i < rank; i++) mask[i] = a->axes.n == 0;
+    for (int i = 0; i < a->axes.n; i++) mask[a->axes.v[i]] = true;
+    int first = 0;
+    while (first < rank && !mask[first]) first++;
+    return first;
+}
+
+/* One behind the last dimension of the run that begins with `first`; -1 when others follow. */
+static int run_end(const bool *mask, int first, int rank)
+{
+    int end = first;
+    while (end < rank && mask[end]) end++;
+    for (int i = end; i < rank; i++) {
+        if (mask[i]) return -1;
+    }
+    return end;
+}
+
+static int64_t reduced_count(const bool *mask, int rank, const int64_t *dim)
+{
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) n *= mask[i] ? dim[i] : 1;
+    return n;
+}
+
+/* Sorted, from the front, each once. */
+static QccStatus normalize_axes(const QccOp *op, QccInts *axes, int rank)
+{
+    if (axes->n > rank)
+        return qcc_op_error(op, "'%s' has %d axes, and x is %s", op->def->name, axes->n,
+                            qcc_op_type_text(op, 0));
+    for (int i = 0; i < axes->n; i++) {
+        QCC_TRY(qcc_op_axis(op, &axes->v[i], rank));
+        int64_t axis = axes->v[i];
+        int at = i;
+        for (; at > 0 && axes->v[at - 1] >= axis; at--) {
+            if (axes->v[at - 1] == axis)
+                return qcc_op_error(op, "'%s' has axis %lld twice", op->def->name, (long long)axis);
+            axes->v[at] = axes->v[at - 1];
+        }
+        axes->v[at] = axis;
+    }
+    return QCC_OK;
+}
+
+QccStatus qcc_reduce_infer(QccOp *op, const QccType **result)
+{
+    QccReduceAttrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    const QccType *x = qcc_op_real(op, 0);
+    QCC_TRY(normalize_axes(op, &a->axes, x->rank));
+    bool mask[QCC_MAX_RANK];
+    reduced_mask(op, x->rank, mask);
+    QccDim dim[QCC_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (!mask[i])
+            dim[rank++] = x->dim[i];
+        else if (x->dim[i].n == 0 && op->def != &qcc_op_reduce_sum)
+            return qcc_op_error(op, "'%s' needs something to reduce; x is %s", op->def->name,
+                                qcc_op_type_text(op, 0));
+        else if (a->keep)
+            dim[rank++] = qcc_dim(1);
+    }
+    *result = qcc_type(op->graph->ir, QCC_F32, rank, dim, NULL);
+    return QCC_OK;
+}
+
+bool qcc_reduce_permute(QccOp *op, const int *perm, int rank)
+{
+    QccReduceAttrs *a = op->attrs;
+    bool mask[QCC_MAX_RANK];
+    reduced_mask(op, rank, mask);
+    int before = -1;
+    for (int i = 0; i < rank && !a->keep; i++) { /* what remains must keep its order */
+        if (mask[perm[i]]) continue;
+        if (perm[i] < before) return false;
+        before = perm[i];
+    }
+    if (a->axes.n == 0) return true;
+    a->axes.n = 0;
+    for (int i = 0; i < rank; i++) {
+        if (mask[perm[i]]) a->axes.v[a->axes.n++] = i;
+    }
+    return true;
+}
+
+/* ---- meaning ----------------------------------------------------------------------------------
+ */
+
+static float identity(QccReduceKind kind)
+{
+    return kind == QCC_REDUCE_MAX ? -INFINITY : kind == QCC_REDUCE_MIN ? INFINITY : 0;
+}
+
+static float combine(float acc, float x, QccReduceKind kind)
+{
+    if (kind == QCC_REDUCE_MAX) return acc > x ? acc : x;
+    if (kind == QCC_REDUCE_MIN) return acc < x ? acc : x;
+    return acc + x;
+}
+
+float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind)
+{
+    enum { LANES = 16 };
+    if (kind == QCC_REDUCE_SUM || kind == QCC_REDUCE_MEAN) return qcc_sum_f32(x, n, 1);
+    float lane[LANES];
+    for (int i = 0; i < LANES; i++) lane[i] = identity(kind);
+    for (int64_t i = 0; i < n; i++) lane[i % LANES] = combine(lane[i % LANES], x[i], kind);
+    for (int w = LANES / 2; w > 0; w /= 2) {
+        for (int i = 0; i < w; i++) lane[i] = combine(lane[i], lane[i + w], kind);
+    }
+    return lane[0];
+}
+
+/* Strides of the result over the operand's dimensions: 0 where they are reduced. */
+static void output_strides(int rank, const int64_t *dim, const bool *mask, int64_t *stride)
+{
+    int64_t step = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        stride[i] = mask[i] ? 0 : step;
+        if (!mask[i]) step *= dim[i];
+    }
+}
+
+static void eval_f32(const QccTensor *x, const QccTensor *result, const bool *mask, int first,
+                     QccReduceKind kind)
+{
+    int rank = x->type->rank;
+    float *y = result->data;
+    const float *from = x->data;
+    int64_t n = reduced_count(mask, rank, x->dim);
+    if (run_end(mask, first, rank) == rank) {
+        for (int64_t i = 0; i < result->count; i++) y[i] = qcc_reduce_row(from + i * n, n, kind);
+    } else {
+        int64_t stride[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0}, at = 0;
+        output_strides(rank, x->dim, mask, stride);
+        for (int64_t i = 0; i < result->count; i++) y[i] = identity(kind);
+        for (int64_t i = 0; i < x->count; i++) {
+            y[at] = combine(y[at], from[i], kind);
+            for (int d = rank - 1; d >= 0; d--) {
+                at += stride[d];
+                if (++index[d] < x->dim[d]) break;
+                at -= stride[d] * x->dim[d];
+                index[d] = 0;
+            }
+        }
+    }
+    if (kind != QCC_REDUCE_MEAN) return;
+    for (int64_t i = 0; i < result->count; i++) y[i] /= (float)n;
+}
+
+/* Exact, so that one order is as good as another. */
+static void eval_integer(const QccTensor *x, const QccTensor *result, const bool *mask,
+                         int32_t zero, QccReduceKind kind)
+{
+    int rank = x->type->rank;
+    int32_t *y = result->data;
+    int64_t stride[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0}, at = 0;
+    output_strides(rank, x->dim, mask, stride);
+    int32_t init = kind == QCC_REDUCE_MAX ? INT32_MIN : kind == QCC_REDUCE_MIN ? INT32_MAX : 0;
+    for (int64_t i = 0; i < result->count; i++) y[i] = init;
+    for (int64_t i = 0; i < x->count; i++) {
+        int32_t q = qcc_load_integer(x, i) - zero;
+        if (kind == QCC_REDUCE_MAX)
+            y[at] = y[at] > q ? y[at] : q;
+        else if (kind == QCC_REDUCE_MIN)
+            y[at] = y[at] < q ? y[at] : q;
+        else
+            y[at] = (int32_t)((uint32_t)y[at] + (uint32_t)q);
+        for (int d = rank - 1; d >= 0; d--) {
+            at += stride[d];
+            if (++index[d] < x->dim[d]) break;
+            at -= stride[d] * x->dim[d];
+            index[d] = 0;
+        }
+    }
+}
+
+QccStatus qcc_reduce_eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                          QccReduceKind kind)
+{
+    bool mask[QCC_MAX_RANK];
+    int first = reduced_mask(op, in[0].type->rank, mask);
+    if (!in[0].type->quant) {
+        eval_f32(&in[0], result, mask, first, kind);
+        return QCC_OK;
+    }
+    int32_t zero;
+    QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
+    eval_integer(&in[0], result, mask, zero, kind);
+    return QCC_OK;
+}
+
+QccStatus qcc_reduce_unit(const QccOp *op, QccArena *arena, QccUnit *unit, QccReduceKind kind)
+{
+    const QccType *x = op->in[0].value->type;
+    int64_t dim[QCC_MAX_RANK];
+    bool mask[QCC_MAX_RANK];
+    if (kind != QCC_REDUCE_MEAN) return qcc_unit_scale(op, 1, arena, unit);
+    if (!qcc_type_extents(x, dim))
+        return qcc_op_error(op, "'%s' over quantized values needs extents that are numbers",
+                            op->def->name);
+    reduced_mask(op, x->rank, mask);
+    return qcc_unit_scale(op, reduced_count(mask, x->rank, dim), arena, unit);
+}
+
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+int qcc_rows_stage(QccExpr *e, int i, QccExprType type)
+{
+    return qcc_expr_arg(e, QCC_ROW_RESULT + i, type);
+}
+
+QccLoweredKernel *qcc_rows_lower(const QccOp *op, QccKernelList *list, int first, bool reduced)
+{
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    const QccLayout *in = list->in[0];
+    int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK];
+    if (!in || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd) || first >= QCC_MAX_RANK)
+        return NULL;
+    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32) return NULL;
+    int64_t extent[QCC_MAX_RANK];
+    for (int i = 0; i < first; i++) {
+        extent[i] = xd[i];
+        stride[i] = in->pitch[i];
+    }
+    if (!qcc_lower_merge(xd, in->pitch, first, x->rank - 1, &extent[first], &stride[first]))
+        return NULL;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_ROWS, first + 1, extent);
+    for (int i = first; i < y->rank; i++) k->result_dim[i] = first;
+    int64_t result_stride[QCC_MAX_RANK];
+    if (!qcc_lower_strides(k, y->rank, yd, list->result->pitch, result_stride)) {
+        list->n--;
+        return NULL;
+    }
+    k->kernel->u.rows.reduced = reduced;
+    qcc_lower_result(k, y->dtype, result_stride, NULL);
+    qcc_lower_operand(k, 0, x->dtype, stride, NULL);
+    k->kernel->nanchor = 1;
+    return k;
+}
+
+/* acc, or acc / n. */
+static QccExpr *finish(QccKernelList *list, bool real, QccReduceKind kind, int64_t n)
+{
+    if (!real || kind != QCC_REDUCE_MEAN) return NULL;
+    QccExpr *e = qcc_lower_expr(list);
+    e->result = qcc_expr_op2(e, QCC_EX_div, qcc_expr_acc(e, QCC_EX_F32), qcc_expr_f32(e, (float)n));
+    return e;
+}
+
+static QccLoweredKernel *lower_rows(const QccOp *op, QccKernelList *list, int first, int64_t n,
+                                    QccReduceKind kind)
+{
+    QccLoweredKernel *k = qcc_rows_lower(op, list, first, true);
+    if (!k) return NULL;
+    bool real = !op->in[0].value->type->quant;
+    QccRowShape *rows = &k->kernel->u.rows;
+    QccExpr *term = qcc_lower_expr(list), *value = qcc_lower_expr(list);
+    term->result = qcc_lower_arg_node(term, k, 1);
+    value->result = qcc_rows_stage(value, 0, real ? QCC_EX_F32 : QCC_EX_I32);
+    rows->nstage = 1;
+    rows->stage[0].combine = kind == QCC_REDUCE_MAX   ? QCC_ROW_MAX
+                             : kind == QCC_REDUCE_MIN ? QCC_ROW_MIN
+                                                      : QCC_ROW_SUM;
+    rows->stage[0].term = term;
+    rows->stage[0].then = finish(list, real, kind, n);
+    k->kernel->epilogue = value;
+    return k;
+}
+
+/* The dimensions before `first` are images, those from `end` on are channels, and between them lies
+ * a window as large as the image. */
+static QccLoweredKernel *lower_pool(const QccOp *op, QccKernelList *list, int first, int end,
+                                    int64_t n, QccReduceKind kind)
+{
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    const QccLayout *in = list->in[0];
+    int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK], c_stride;
+    int64_t extent[4] = {1, 1, 1, 1};
+    if (!in || kind == QCC_REDUCE_MIN) return NULL;
+    if (!qcc_type_extents(x, xd) || !qcc_type_extents(y, yd)) return NULL;
+    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32) return NULL;
+    const int64_t *pitch = in->pitch;
+    QccPoolShape p = {.max = kind == QCC_REDUCE_MAX,
+                      .iw = xd[end - 1],
+                      .kw = xd[end - 1],
+                      .stride_h = 1,
+                      .stride_w = 1,
+                      .dil_h = 1,
+                      .dil_w = 1,
+                      .a_w = pitch[end - 1]};
+    if (!qcc_lower_merge(xd, pitch, 0, first - 1, &extent[0], &p.a_n) ||
+        !qcc_lower_merge(xd, pitch, first, end - 2, &p.ih, &p.a_h) ||
+        !qcc_lower_merge(xd, pitch, end, x->rank - 1, &extent[3], &c_stride) || c_stride > 1)
+        return NULL;
+    p.kh = p.ih;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_POOL, 4, extent);
+    k->kernel->u.pool = p;
+    int kept = y->rank == x->rank ? end : first;
+    for (int i = 0; i < y->rank; i++) k->result_dim[i] = i < first ? 0 : i < kept ? 1 : 3;
+    if (!qcc_lower_strides(k, y->rank, yd, list->result->pitch, stride)) {
+        list->n--;
+        return NULL;
+    }
+    qcc_lower_result(k, y->dtype, stride, NULL);
+    qcc_lower_operand(k, 0, x->dtype, NULL, NULL);
+    k->kernel->nanchor = 1;
+    k->kernel->epilogue = finish(list, !x->quant, kind, n);
+    return k;
+}
+
+QccStatus qcc_reduce_lower(const QccOp *op, QccKernelList *list, QccReduceKind kind)
+{
+    const QccType *x = op->in[0].value->type;
+    int64_t dim[QCC_MAX_RANK];
+    bool mask[QCC_MAX_RANK];
+    if (!qcc_type_extents(x, dim)) return QCC_ERROR_UNSUPPORTED;
+    int first = reduced_mask(op, x->rank, mask), end = run_end(mask, first, x->rank);
+    int64_t n = reduced_count(mask, x->rank, dim);
+    if (end < 0 || n == 0) return QCC_ERROR_UNSUPPORTED;
+    QccLoweredKernel *k = end == x->rank ? lower_rows(op, list, first, n, kind)
+                                         : lower_pool(op, list, first, end, n, kind);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    bool sum = kind == QCC_REDUCE_SUM || kind == QCC_REDUCE_MEAN;
+    return qcc_lower_correct_zero(op, list, k, sum ? n : 1);
+}
+
+/* ---- sample -----------------------------------------------------------------------------------
+ */
+
+void qcc_reduce_sample(QccRandom *r, QccSample *s, const QccOpDef *def)
+{
+    const QccType *type = qcc_sample_type(s, 1, 4);
+    QccReduceAttrs a = {.keep = qcc_random_bool(r)};
+    if (qcc_random_bool(r)) { /* neighbours, often H and W */
+        int first = (int)qcc_random_range(r, 0, type->rank - 1);
+        int last = (int)qcc_random_range(r, first, type->rank - 1);
+        for (int i = first; i <= last; i++) a.axes.v[a.axes.n++] = i - type->rank;
+    } else { /* any, in an order that is not sorted; none: all */
+        for (int i = type->rank - 1; i >= 0; i--) {
+            if (qcc_random_bool(r)) a.axes.v[a.axes.n++] = i;
+        }
+    }
+    QccValue *x = qcc_sample_param(s, type);
+    s->quantizable = def->unit != NULL;
+    qcc_sample_op(s, def, &x, 1, &a);
+}

@@ -1,0 +1,107 @@
+/* softmax - y = exp(x - m) / s over the dimensions from axis on, m the largest x, s the sum of the
+ * exponentials.
+ *
+ * A row is what lies in those dimensions. m and s go by 16 virtual lanes (reduce.h), exp is that of
+ * qmath, the division is IEEE.
+ */
+#include "ir/ops/reduce.h"
+
+static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, axis), "-1", 0, 0,
+                                  NULL, "the first of the dimensions that add up to 1"},
+                                 {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    QccAxisAttrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
+    return qcc_infer_same(op, result);
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    const QccAxisAttrs *a = op->attrs;
+    int64_t n = 1;
+    for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
+    const float *x = in[0].data;
+    float *y = result->data;
+    for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
+        float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
+        qcc_exp_f32(y, y, n, arena);
+        float sum = qcc_reduce_row(y, n, QCC_REDUCE_SUM);
+        for (int64_t i = 0; i < n; i++) y[i] /= sum;
+    }
+    return QCC_OK;
+}
+
+static bool permute(QccOp *op, const int *perm, int rank)
+{
+    const QccAxisAttrs *a = op->attrs;
+    return qcc_permute_keeps_tail(a->axis, perm, rank);
+}
+
+/* exp(x - m) in an expression where m is the result of stage 0. */
+static QccExpr *exponential(QccKernelList *list, const QccExpr *real, int *node)
+{
+    QccExpr *e = qcc_lower_expr(list);
+    int arg[QCC_KERNEL_ARGS];
+    for (int i = 0; i < QCC_KERNEL_ARGS; i++) arg[i] = -1;
+    for (int i = 0; i < real->n; i++) {
+        const QccExprNode *n = &real->node[i];
+        if (n->op == QCC_EX_arg) arg[n->imm.i] = qcc_expr_arg(e, (int)n->imm.i, n->type);
+    }
+    int x = qcc_expr_inline(e, real, arg);
+    *node = qcc_expr_exp(e, qcc_expr_op2(e, QCC_EX_sub, x, qcc_rows_stage(e, 0, QCC_EX_F32)));
+    e->result = *node;
+    return e;
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccAxisAttrs *a = op->attrs;
+    QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    QccExpr *real = qcc_lower_expr(list);
+    real->result = qcc_lower_real_node(list, real, k, 1, op->in[0].value->type);
+    if (real->result < 0) return QCC_ERROR_UNSUPPORTED;
+    k->kernel->nanchor = k->kernel->narg - 1;
+    int e_node;
+    QccRowShape *rows = &k->kernel->u.rows;
+    rows->nstage = 2;
+    rows->stage[0].combine = QCC_ROW_MAX;
+    rows->stage[0].term = real;
+    rows->stage[1].combine = QCC_ROW_SUM;
+    rows->stage[1].term = exponential(list, real, &e_node);
+    QccExpr *y = exponential(list, real, &e_node);
+    y->result = qcc_expr_op2(y, QCC_EX_div, e_node, qcc_rows_stage(y, 1, QCC_EX_F32));
+    k->kernel->epilogue = y;
+    return QCC_OK;
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    const QccType *type = qcc_sample_type(s, 1, 4);
+    QccAxisAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
+    QccValue *x = qcc_sample_param(s, type);
+    s->quantizable = true;
+    qcc_sample_op(s, &qcc_op_softmax, &x, 1, &a);
+}
+
+const QccOpDef qcc_op_softmax = {
+    .name = "softmax",
+    .summary = "y = exp(x) / sum of exp(x) over the dimensions from axis on",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .traits = QCC_TRAIT_REDUCTION,
+    .attr_size = sizeof(QccAxisAttrs),
+    .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_FIXED, .scale = 1.0F / 256, .zero = 0}, /* results in [0, 1] */
+    .infer = infer,
+    .eval = eval,
+    .permute = permute,
+    .sample = sample,
+    .lower = lower,
+};
