@@ -6,24 +6,6 @@
 #include "ir/op.h"
 #include "ir/type_table.h"
 
-/* Rows of ops.def whose files are still to come. */
-#pragma weak qcc_op_avg_pool
-#pragma weak qcc_op_batchnorm
-#pragma weak qcc_op_concat
-#pragma weak qcc_op_expand
-#pragma weak qcc_op_layer_norm
-#pragma weak qcc_op_matmul
-#pragma weak qcc_op_max_pool
-#pragma weak qcc_op_pad
-#pragma weak qcc_op_reduce_max
-#pragma weak qcc_op_reduce_mean
-#pragma weak qcc_op_reduce_min
-#pragma weak qcc_op_reduce_sum
-#pragma weak qcc_op_reshape
-#pragma weak qcc_op_slice
-#pragma weak qcc_op_softmax
-#pragma weak qcc_op_transpose
-
 static const QccOpDef *const builtin[] = {
 #define QCC_OP(name) &qcc_op_##name,
 #include "ir/ops.def"
@@ -51,9 +33,7 @@ static void set_up(void *user)
     ir->mem = setup->mem;
     ir->arena = setup->arena;
     ir->types = qcc_type_table_new(ir->arena);
-    for (int i = 0; i < NBUILTIN; i++) {
-        if (builtin[i]) add_op(ir, builtin[i]);
-    }
+    for (int i = 0; i < NBUILTIN; i++) add_op(ir, builtin[i]);
     setup->ir = ir;
 }
 

@@ -1,0 +1,150 @@
+/* pad - x with a border: one value, x mirrored at its edge, or the edge repeated. */
+#include "ir/ops/common.h"
+
+#include <string.h>
+
+static const char *const modes[] = {"constant", "reflect", "edge", NULL};
+
+static const QccField attrs[] = {
+    {"before", QCC_FIELD_INTS, offsetof(QccPadAttrs, before), NULL, 0, 281474976710656.0, NULL,
+     "elements before x, a dimension each"},
+    {"after", QCC_FIELD_INTS, offsetof(QccPadAttrs, after), NULL, 0, 281474976710656.0, NULL,
+     "elements behind x, a dimension each"},
+    {"mode", QCC_FIELD_ENUM, offsetof(QccPadAttrs, mode), "constant", 0, 0, modes,
+     "constant: value; reflect: mirrored without the edge itself; edge: the edge repeated"},
+    {"value", QCC_FIELD_FLOAT, offsetof(QccPadAttrs, value), "0", 0, 0, NULL,
+     "the border's value, a real number"},
+    {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    const QccPadAttrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_bytes(op, 0));
+    const QccType *x = qcc_op_real(op, 0);
+    QCC_TRY(qcc_op_need_ints(op, "before", &a->before, x->rank));
+    QCC_TRY(qcc_op_need_ints(op, "after", &a->after, x->rank));
+    QccDim dim[QCC_MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        int64_t before = a->before.v[i], after = a->after.v[i], extent, n;
+        dim[i] = x->dim[i];
+        if (before == 0 && after == 0) continue;
+        QCC_TRY(qcc_op_extent(op, 0, i, &extent));
+        int64_t limit = a->mode == QCC_PAD_REFLECT ? extent - 1 : INT64_MAX;
+        bool fits = before >= 0 && after >= 0 && before <= limit && after <= limit &&
+                    (a->mode == QCC_PAD_CONSTANT || extent > 0);
+        if (!fits || !qcc_add_i64(&n, before, after) || !qcc_add_i64(&n, n, extent))
+            return qcc_op_error(op,
+                                "'pad' needs a border that x can give; in dimension %d of %s "
+                                "it is %lld before and %lld behind",
+                                i, qcc_op_type_text(op, 0), (long long)before, (long long)after);
+        dim[i] = qcc_dim(n);
+    }
+    *result = qcc_type(op->graph->ir, x->dtype, x->rank, dim, NULL);
+    return QCC_OK;
+}
+
+/* The index in x that position i of a padded dimension shows. */
+static int64_t source_index(int mode, int64_t i, int64_t extent)
+{
+    if (mode == QCC_PAD_EDGE) return i < 0 ? 0 : i < extent ? i : extent - 1;
+    return i < 0 ? -i : i < extent ? i : 2 * (extent - 1) - i;
+}
+
+/* Mirrors and repeats element by element. */
+static void eval_border(const QccPadAttrs *a, const QccTensor *x, const QccTensor *y, size_t size)
+{
+    int rank = x->type->rank;
+    int64_t index[QCC_MAX_RANK] = {0}, stride[QCC_MAX_RANK];
+    qcc_dense_strides(rank, x->dim, stride);
+    for (int64_t i = 0; i < y->count; i++) {
+        int64_t from = 0;
+        for (int d = 0; d < rank; d++)
+            from += stride[d] * source_index(a->mode, index[d] - a->before.v[d], x->dim[d]);
+        memcpy((char *)y->data + i * (int64_t)size, (const char *)x->data + from * (int64_t)size,
+               size);
+        for (int d = rank - 1; d >= 0 && ++index[d] == y->dim[d]; d--) index[d] = 0;
+    }
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    (void)arena;
+    const QccPadAttrs *a = op->attrs;
+    int rank = result->type->rank;
+    size_t size = (size_t)qcc_dtype_size(result->type->dtype, 1);
+    if (a->mode != QCC_PAD_CONSTANT) {
+        eval_border(a, &in[0], result, size);
+        return QCC_OK;
+    }
+    char element[8], *y = result->data;
+    int64_t from[QCC_MAX_RANK], to[QCC_MAX_RANK], first = 0;
+    qcc_element_of(result->type, a->value, element);
+    for (int64_t i = 0; i < result->count; i++) memcpy(y + i * (int64_t)size, element, size);
+    if (in[0].count == 0) return QCC_OK;
+    qcc_dense_strides(rank, in[0].dim, from);
+    qcc_dense_strides(rank, result->dim, to);
+    for (int i = 0; i < rank; i++) first += a->before.v[i] * to[i];
+    qcc_copy_strided(rank, in[0].dim, size, y + first * (int64_t)size, to, in[0].data, from);
+    return QCC_OK;
+}
+
+static bool permute(QccOp *op, const int *perm, int rank)
+{
+    QccPadAttrs *a = op->attrs;
+    qcc_permute_ints(&a->before, perm, rank);
+    qcc_permute_ints(&a->after, perm, rank);
+    return true;
+}
+
+/* The value everywhere, then x over it. The other modes have no kernel. */
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccPadAttrs *a = op->attrs;
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK];
+    if (a->mode != QCC_PAD_CONSTANT || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd))
+        return QCC_ERROR_UNSUPPORTED;
+    int64_t *to = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
+    for (int i = 0; i < x->rank; i++) {
+        to[i] = a->before.v[i];
+        stride[i] = qcc_lower_pitch(list, op, 0, i);
+    }
+    bool done = qcc_lower_fill(op, list, yd, NULL, a->value) &&
+                qcc_lower_copy(op, list, 0, xd, to, stride, NULL);
+    return done ? QCC_OK : QCC_ERROR_UNSUPPORTED;
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    const QccType *type = qcc_sample_type(s, 1, 4);
+    int rank = type->rank;
+    QccPadAttrs a = {.before = {.n = rank}, .after = {.n = rank}};
+    a.mode = (int)qcc_random_range(random, QCC_PAD_CONSTANT, QCC_PAD_EDGE);
+    if (qcc_random_bool(random)) a.value = qcc_random_f32(random, -2, 2);
+    for (int i = 0; i < rank; i++) {
+        int64_t most = a.mode == QCC_PAD_REFLECT ? type->dim[i].n - 1 : 3;
+        a.before.v[i] = qcc_random_range(random, 0, most < 3 ? most : 3);
+        a.after.v[i] = qcc_random_range(random, 0, most < 3 ? most : 3);
+    }
+    QccValue *x = qcc_sample_param(s, type);
+    s->quantizable = true;
+    qcc_sample_op(s, &qcc_op_pad, &x, 1, &a);
+}
+
+const QccOpDef qcc_op_pad = {
+    .name = "pad",
+    .summary = "x with a border in any dimension",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .traits = QCC_TRAIT_MOVE,
+    .attr_size = sizeof(QccPadAttrs),
+    .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_SAME_SCALE},
+    .infer = infer,
+    .eval = eval,
+    .permute = permute,
+    .sample = sample,
+    .lower = lower,
+};
