@@ -115,6 +115,11 @@ void qcc_model_free(QccModel *model)
     if (model) qcc_store_unref(model->store);
 }
 
+bool qcc_model_has(const QccModel *model, const char *property)
+{
+    return qcc_graph_has_prop(model->module->graph, property);
+}
+
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
 typedef struct Shaping {

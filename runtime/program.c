@@ -227,9 +227,12 @@ static void print_stats_json(QccBuf *b, const QccProgram *p)
     qcc_buf_puts(b, "], \"link_ms\": [");
     for (int i = 0; i < kernels; i++)
         qcc_buf_printf(b, "%s%.4f", i ? ", " : "", p->code[i].link_ms);
-    qcc_buf_printf(b, "], \"arena_bytes\": %lld, \"live_peak_bytes\": %lld}\n",
+    qcc_buf_printf(b, "], \"arena_bytes\": %lld, \"live_peak_bytes\": %lld, ",
                    p->lowered ? (long long)p->lowered->arena_size : 0,
                    p->lowered ? (long long)p->lowered->live_peak : 0);
+    qcc_buf_printf(b, "\"constant_bytes\": %lld, \"packed_bytes\": %lld, \"code_bytes\": %lld}\n",
+                   (long long)c.constant_bytes, (long long)c.packed_bytes,
+                   (long long)c.code_bytes);
 }
 
 static void print_sizes(QccBuf *b, const QccProgram *p)

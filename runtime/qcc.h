@@ -159,6 +159,9 @@ QCC_API void qcc_model_free(QccModel *model);
 QCC_API QccStatus qcc_model_set_shape(QccModel *model, const char *name, const int64_t *shape,
                                       int rank);
 
+/* Whether the model has a property that passes give: "quantized", "calibrated-on-random", ... */
+QCC_API bool qcc_model_has(const QccModel *model, const char *property);
+
 /* Puts up to `samples` samples of the data that `data_yaml` describes, and its preprocessing, into
  * the model, where calibration finds them. */
 QCC_API QccStatus qcc_model_embed_data(QccModel *model, const char *data_yaml, int64_t samples);
