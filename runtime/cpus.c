@@ -141,8 +141,3 @@ int qcc_threads_available(void)
         cpus = tighter(cpus, qcc_cgroup_cpus(membership, "/sys/fs/cgroup"));
     return cpus;
 }
-
-int qcc_cpu_count(void)
-{
-    return qcc_threads_available();
-}

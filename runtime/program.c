@@ -231,8 +231,7 @@ static void print_stats_json(QccBuf *b, const QccProgram *p)
                    p->lowered ? (long long)p->lowered->arena_size : 0,
                    p->lowered ? (long long)p->lowered->live_peak : 0);
     qcc_buf_printf(b, "\"constant_bytes\": %lld, \"packed_bytes\": %lld, \"code_bytes\": %lld}\n",
-                   (long long)c.constant_bytes, (long long)c.packed_bytes,
-                   (long long)c.code_bytes);
+                   (long long)c.constant_bytes, (long long)c.packed_bytes, (long long)c.code_bytes);
 }
 
 static void print_sizes(QccBuf *b, const QccProgram *p)
