@@ -535,8 +535,8 @@ static void take_trailing(Builder *b, Body *body)
 
 /* The number of a value of the body; `number` has one entry a step, then the anchor's (-1: not made
  * yet). */
-static QccStatus value_number(Builder *b, const Body *body, int *number,
-                              const QccValue *value, int *out)
+static QccStatus value_number(Builder *b, const Body *body, int *number, const QccValue *value,
+                              int *out)
 {
     if (!value) return qcc_op_error(b->op, "a step of a fused op lacks an operand");
     if (!value->def) {
@@ -592,6 +592,39 @@ static QccStatus build_anchor(Builder *b)
     return finish(b, v);
 }
 
+/* Leaves out arguments that no node needs, and renumbers the others. */
+static void prune_args(QccEpilogue *out, QccArena *arena)
+{
+    int *to = QCC_NEW_ARRAY(arena, out->narg + 1, int), n = 0; /* 1: needed; then the new number */
+    for (int i = 0; i < out->expr.n; i++)
+        if (out->expr.node[i].op == QCC_EX_arg) to[out->expr.node[i].imm.i] = 1;
+    for (int i = 0; i < out->narg; i++) {
+        if (!to[i]) continue;
+        out->arg[n] = out->arg[i];
+        to[i] = n++;
+    }
+    out->narg = n;
+    for (int i = 0; i < out->expr.n; i++) {
+        QccExprNode *node = &out->expr.node[i];
+        if (node->op == QCC_EX_arg) node->imm.i = to[node->imm.i];
+    }
+}
+
+static QccStatus check_args(const Builder *b)
+{
+    for (int i = 0; i < b->out->narg; i++) {
+        const QccEpilogueArg *arg = &b->out->arg[i];
+        int shift = b->rank - arg->rank;
+        bool fits = shift >= 0;
+        for (int d = 0; fits && d < arg->rank; d++)
+            fits = arg->dim[d] == 1 || arg->dim[d] == b->dim[shift + d];
+        if (!fits)
+            return qcc_op_error(b->op, "operand %d of '%s' does not broadcast to the result",
+                                arg->operand + 1, b->op->def->name);
+    }
+    return QCC_OK;
+}
+
 /* ---- the interface ----------------------------------------------------------------------------
  */
 
@@ -637,7 +670,8 @@ QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena)
     else
         return qcc_op_error(op, "'%s' has neither a map nor an accumulator", op->def->name);
     qcc_expr_prune(&out->expr);
-    return QCC_OK;
+    prune_args(out, arena);
+    return check_args(&b);
 }
 
 bool qcc_is_anchor(const QccOp *op)
