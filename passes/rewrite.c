@@ -223,3 +223,47 @@ QccOp *qcc_op_after(const QccValue *value)
 {
     return value->def ? value->def->next : value->graph->first;
 }
+
+/* ---- numbers for pointers ------------------------------------------------------------------ */
+
+void qcc_ptr_map_init(QccPtrMap *map, QccArena *arena)
+{
+    *map = (QccPtrMap){.arena = arena};
+}
+
+static int slot_of(const QccPtrMap *map, const void *key)
+{
+    uint64_t h = (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u;
+    int slot = (int)(h >> 33) & (map->slots - 1);
+    while (map->key[slot] && map->key[slot] != key) slot = (slot + 1) & (map->slots - 1);
+    return slot;
+}
+
+int qcc_ptr_map_find(const QccPtrMap *map, const void *key)
+{
+    if (map->slots == 0) return -1;
+    int slot = slot_of(map, key);
+    return map->key[slot] ? map->number[slot] : -1;
+}
+
+int qcc_ptr_map_add(QccPtrMap *map, const void *key)
+{
+    if (map->n * 2 >= map->slots) {
+        QccPtrMap old = *map;
+        map->slots = old.slots ? old.slots * 2 : 64;
+        map->key = QCC_NEW_ARRAY(map->arena, map->slots, const void *);
+        map->number = QCC_NEW_ARRAY(map->arena, map->slots, int);
+        for (int i = 0; i < old.slots; i++) {
+            if (!old.key[i]) continue;
+            int slot = slot_of(map, old.key[i]);
+            map->key[slot] = old.key[i];
+            map->number[slot] = old.number[i];
+        }
+    }
+    int slot = slot_of(map, key);
+    if (!map->key[slot]) {
+        map->key[slot] = key;
+        map->number[slot] = map->n++;
+    }
+    return map->number[slot];
+}

@@ -48,6 +48,18 @@ QccStatus qcc_make_reshape(QccValue **out, QccGraph *g, QccOp *before, QccValue 
 /* Removes every op that nothing needs. Returns how many. */
 int64_t qcc_remove_dead(QccGraph *g);
 
+/* Numbers for pointers: each pointer's is the order in which it was first added. */
+typedef struct QccPtrMap {
+    QccArena *arena;
+    int n, slots; /* slots: a power of two, or 0 */
+    const void **key;
+    int *number;
+} QccPtrMap;
+
+void qcc_ptr_map_init(QccPtrMap *map, QccArena *arena);
+int qcc_ptr_map_add(QccPtrMap *map, const void *key);
+int qcc_ptr_map_find(const QccPtrMap *map, const void *key); /* -1: not there */
+
 /* The first op after the value's definition, before which a user of it may stand. */
 QccOp *qcc_op_after(const QccValue *value);
 

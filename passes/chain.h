@@ -1,0 +1,33 @@
+/* chain - which ops can become one fused op: an anchor, or none, and the elementwise steps behind
+ * it.
+ *
+ * quantize asks, to leave the values inside real; fuse-requant asks, to wrap them. Both get the
+ * same answer.
+ */
+#ifndef QCC_PASSES_CHAIN_H
+#define QCC_PASSES_CHAIN_H
+
+#include "passes/rewrite.h"
+
+/* Operands that a fused op may have: a kernel has 24 arguments, some of them tables. */
+enum { QCC_CHAIN_OPERANDS = 12 };
+
+typedef struct QccChainLink {
+    QccOp *op;
+    bool may;     /* in: the op may be part of a chain */
+    bool claimed; /* out: some other op's result stays real because this one reads it */
+    QccOp *next;  /* out: the op that follows in the chain; NULL: the chain ends here */
+} QccChainLink;
+
+/* Forms chains of the n ops, which are in topological order; op i has number i in `numbers`.
+ * A value stays inside a chain when it is real, has one reader, and the reader is a step that gives
+ * the same shape. Chains with an anchor go first, later ones before earlier ones: of two operands
+ * that could stay real the later one does, as by then the other one lies in memory. */
+void qcc_chain_form(QccChainLink *link, int n, const QccPtrMap *numbers);
+
+/* Whether a chain may begin with the op. */
+bool qcc_chain_head(const QccOp *op);
+/* The op that may follow in a chain, whatever else claims it; or NULL. */
+QccOp *qcc_chain_next(const QccOp *op);
+
+#endif

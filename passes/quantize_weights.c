@@ -1,0 +1,137 @@
+/* quantize_weights - weights to i8 in [-127, 127], biases to i32 on the accumulator's scale.
+ *
+ *   sw[c] = max|w[c]| / 127        w8 = round(w / sw)
+ *   sb[c] = (f32)((double)sx * sw[c])      b32 = round(b / sb)
+ *
+ * sw[c] is larger where b would leave 30 bits, and free where a channel has only zeros: then it is
+ * chosen so that the bias keeps 24 bits.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "ir/qmath.h"
+#include "passes/quantize.h"
+
+enum { LARGEST = 127, BIAS_BITS = 30, ZERO_CHANNEL_BITS = 23 };
+
+static float largest(const float *w, int64_t n)
+{
+    float max = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (fabsf(w[i]) > max) max = fabsf(w[i]);
+    }
+    return max;
+}
+
+static float limited(double scale)
+{
+    if (!(scale > QCC_SCALE_MIN)) return QCC_SCALE_MIN;
+    return scale < QCC_SCALE_MAX ? (float)scale : QCC_SCALE_MAX;
+}
+
+static float scale_for(float max_w, float bias, float sx)
+{
+    double b = fabs((double)bias);
+    if (max_w == 0) return b > 0 ? limited(ldexp(b / sx, -ZERO_CHANNEL_BITS)) : 1;
+    double by_weights = (double)max_w / LARGEST, by_bias = ldexp(b / sx, -BIAS_BITS);
+    return limited(by_weights > by_bias ? by_weights : by_bias);
+}
+
+static void choose_scales(QccQuantizer *z, const float *w, const float *b, float sx,
+                          QccWeights *out)
+{
+    int64_t n = out->per_channel;
+    float common = 0;
+    for (int64_t c = 0; c < out->channels; c++) {
+        out->scale[c] = scale_for(largest(w + c * n, n), b ? b[c] : 0, sx);
+        /* A channel of zeros fits any scale: it has no say in a common one. */
+        bool counts = largest(w + c * n, n) > 0;
+        if (counts && out->scale[c] > common) common = out->scale[c];
+    }
+    if (z->opts->weights != QCC_WEIGHTS_PER_TENSOR) return;
+    if (common == 0) common = 1;
+    for (int64_t c = 0; c < out->channels; c++) {
+        float needed = limited(ldexp(b ? fabs((double)b[c]) / sx : 0, -BIAS_BITS));
+        if (needed > common) common = needed;
+    }
+    for (int64_t c = 0; c < out->channels; c++) out->scale[c] = common;
+}
+
+QccStatus qcc_quantize_weights(QccQuantizer *z, const QccOp *op, const QccQuant *x, QccWeights *out,
+                               bool *fits)
+{
+    const QccQuantRule *rule = &op->def->quant;
+    const QccValue *weight = qcc_op_in(op, rule->weight), *bias = qcc_op_in(op, rule->bias);
+    QccArena *scratch = z->scratch;
+    const float *w = NULL, *b = NULL;
+    float sx = 1;
+    qcc_const_is_f32(weight, &w);
+    if (bias) qcc_const_is_f32(bias, &b);
+    if (x) qcc_quant_is_tensor(x, &sx, NULL);
+
+    int64_t channels = weight->type->dim[0].n, count = qcc_type_count(weight->type);
+    int64_t n = channels ? count / channels : 0;
+    *out = (QccWeights){.channels = channels, .per_channel = n};
+    out->scale = QCC_NEW_ARRAY(scratch, channels + 1, float);
+    out->bias_scale = QCC_NEW_ARRAY(scratch, channels + 1, float);
+    out->w = QCC_NEW_ARRAY(scratch, count + 1, int8_t);
+    if (b) out->bias = QCC_NEW_ARRAY(scratch, channels + 1, int32_t);
+    choose_scales(z, w, b, sx, out);
+
+    *fits = true;
+    for (int64_t c = 0; c < channels; c++) {
+        int64_t sum = 0;
+        for (int64_t i = c * n; i < (c + 1) * n; i++) {
+            out->w[i] = (int8_t)qcc_quantize_f32(w[i], out->scale[c], 0, -LARGEST, LARGEST);
+            sum += out->w[i] < 0 ? -out->w[i] : out->w[i];
+        }
+        out->bias_scale[c] = limited((double)sx * (double)out->scale[c]);
+        int32_t q = b ? qcc_quantize_f32(b[c], out->bias_scale[c], 0, -INT32_MAX, INT32_MAX) : 0;
+        if (b) out->bias[c] = q;
+        if (!qcc_accumulator_fits(sum, q < 0 ? -(int64_t)q : q)) *fits = false;
+    }
+    QccIr *ir = z->g->ir;
+    if (z->opts->weights == QCC_WEIGHTS_PER_TENSOR && channels) {
+        const float *one = out->scale;
+        QccQuant per_tensor = *qcc_quant_tensor(ir, QCC_I8, one[0], 0);
+        per_tensor.qmin = -LARGEST;
+        const QccType *t = qcc_type_quantized(ir, weight->type, QCC_I8, &per_tensor);
+        out->quant = t->quant;
+    } else {
+        out->quant = qcc_quant_axis(ir, QCC_I8, weight->type->rank, rule->weight_axis, channels,
+                                    out->scale, NULL, -LARGEST, LARGEST);
+    }
+    return QCC_OK;
+}
+
+/* The quantized twin of a weight, shared by all ops that read it with the same scales. */
+static QccValue *place_weight(QccQuantizer *z, QccValue *weight, const QccWeights *w)
+{
+    int known = z->placed.n, at = qcc_ptr_map_add(&z->placed, weight);
+    if (at == known) {
+        z->placed_w = qcc_grow(z->scratch, z->placed_w, at, &z->placed_cap, sizeof *z->placed_w);
+        z->placed_w[at] = NULL;
+    }
+    QccValue *twin = z->placed_w[at];
+    if (twin && twin->type->quant == w->quant) return twin;
+    int64_t dim[QCC_MAX_RANK];
+    qcc_type_extents(weight->type, dim);
+    QccBlob *blob = qcc_blob(z->g->arena, QCC_I8, weight->type->rank, dim, w->w, true);
+    twin = qcc_const_new(z->g, qcc_op_after(weight), weight->name, blob, w->quant);
+    z->placed_w[at] = twin;
+    return twin;
+}
+
+QccStatus qcc_place_weights(QccQuantizer *z, QccOp *op, const QccWeights *w)
+{
+    const QccQuantRule *rule = &op->def->quant;
+    QccValue *weight = op->in[rule->weight].value;
+    qcc_op_set_operand(op, rule->weight, place_weight(z, weight, w));
+    QccValue *bias = qcc_op_in(op, rule->bias);
+    if (!bias) return QCC_OK;
+    QccBlob *blob = qcc_blob(z->g->arena, QCC_I32, 1, &w->channels, w->bias, true);
+    const QccQuant *quant = qcc_quant_axis(z->g->ir, QCC_I32, 1, 0, w->channels, w->bias_scale,
+                                           NULL, INT32_MIN, INT32_MAX);
+    qcc_op_set_operand(op, rule->bias, qcc_const_new(z->g, op, bias->name, blob, quant));
+    return QCC_OK;
+}
