@@ -416,6 +416,7 @@ static const char *run_case(Case *c, const QccCodegen *codegen, const QccTarget 
         widen(dtype, got + i, &g);
         widen(dtype, want + i, &w);
         if (dtype == QCC_F32 && g.f32 != g.f32 && w.f32 != w.f32) continue; /* NaN is NaN */
+        if (dtype == QCC_F64 && g.f64 != g.f64 && w.f64 != w.f64) continue;
         bad = dtype == QCC_F32
                   ? qcc_sprintf(c->arena, "element %zu: %a, wanted %a", i / element, g.f32, w.f32)
                   : qcc_sprintf(c->arena, "element %zu: %lld, wanted %lld", i / element,

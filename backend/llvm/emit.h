@@ -162,4 +162,13 @@ void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by);
  * block's first pixel and channel, the last vector has `last` channels. */
 void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last);
 
+/* ---- map.c: rows, vectors along the last dimension ------------------------------------------- */
+
+/* The operands of x at the beginning of a row; those that do not vary along it are loaded. */
+void emit_row_operands(QccEmit *e, const QccExpr *x, const Val *at, EmitOperand *operand);
+/* The same, i elements further. */
+void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val i);
+/* The kernel's epilogue over a row of n elements. */
+void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n);
+
 #endif

@@ -78,12 +78,12 @@ static void begin_function(QccEmit *e)
 static void emit_kernel(QccEmit *e)
 {
     static void (*const emitters[])(QccEmit *) = {
-        [QCC_ANCHOR_MAP] = NULL,
+        [QCC_ANCHOR_MAP] = emit_map,
         [QCC_ANCHOR_CONTRACT] = emit_contract,
-        [QCC_ANCHOR_ROWS] = NULL,
+        [QCC_ANCHOR_DEPTHWISE] = emit_depthwise,
+        [QCC_ANCHOR_POOL] = emit_pool,
+        [QCC_ANCHOR_ROWS] = emit_rows,
     };
-    if (!emitters[e->k->anchor])
-        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "no emitter for anchor %d", (int)e->k->anchor);
     begin_function(e);
     emitters[e->k->anchor](e);
     LLVMBuildRetVoid(e->b);

@@ -1,0 +1,150 @@
+/* depthwise - one filter a channel: vectors over channels, blocks of mr pixels x nr vectors.
+ *
+ *   for each unit (an output row), each block of channels, each block of pixels
+ *     for each pair of taps: weights once; for each pixel
+ *       acc += pmaddwd((a of tap 2t, a of tap 2t+1), weights)        f32: tap by tap, acc = fma
+ *
+ * Loads of A are whole vectors also at the last channels: A has slack behind it, its neighbours'
+ * bytes meet lanes that are not stored.
+ */
+#include "backend/llvm/emit.h"
+
+enum { STRAIGHT = 12 }; /* taps, up to which the loop over them is written out */
+
+typedef struct Depthwise {
+    QccEmit *e;
+    const QccContractShape *c;
+    bool f32;
+    int64_t element; /* bytes of one of A */
+    int64_t padded;  /* channels, as they are packed */
+    int64_t taps;
+} Depthwise;
+
+/* Where in A tap t lies relative to the first, in bytes. */
+static Val tap_offset(const Depthwise *d, Val t)
+{
+    QccEmit *e = d->e;
+    Val ky = emit_divc(e, t, d->c->kw), kx = emit_modc(e, t, d->c->kw);
+    return emit_add(e, emit_mulc(e, ky, d->c->dil_h * d->c->a_h * d->element),
+                    emit_mulc(e, kx, d->c->dil_w * d->c->a_w * d->element));
+}
+
+static Val load_bytes(QccEmit *e, Val p)
+{
+    Val v = emit_load_vector(e, emit_vector(e->i8, e->lanes), p, 1);
+    return LLVMBuildZExt(e->b, v, emit_vector(e->i32, e->lanes), "");
+}
+
+/* One step: two taps of u8, or one of f32, from tap number t on. `alone`: an odd last tap. */
+static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int mr, int nv, Val *acc)
+{
+    QccEmit *e = d->e;
+    Val first = emit_at(e, a, tap_offset(d, t));
+    Val second = d->f32 || alone ? NULL : emit_at(e, a, tap_offset(d, emit_addc(e, t, 1)));
+    Val row = emit_divc(e, t, d->f32 ? 1 : 2);
+    w = emit_at(e, w, emit_mulc(e, row, d->padded * 4));
+    Typ type = emit_vector(d->f32 ? e->f32 : e->i32, e->lanes);
+    int64_t pixel = d->c->stride_w * d->c->a_w * d->element;
+    for (int j = 0; j < nv; j++) {
+        Val weights = emit_load_vector(e, type, emit_atc(e, w, (int64_t)j * e->lanes * 4), 4);
+        for (int i = 0; i < mr; i++) {
+            int64_t offset = i * pixel + j * e->lanes * d->element;
+            Val *sum = &acc[i * nv + j];
+            if (d->f32) {
+                Val x = emit_load_vector(e, type, emit_atc(e, first, offset), 4);
+                *sum = emit_fma(e, x, weights, *sum);
+                continue;
+            }
+            Val x = load_bytes(e, emit_atc(e, first, offset));
+            if (second) {
+                Val y = load_bytes(e, emit_atc(e, second, offset));
+                y = LLVMBuildShl(e->b, y, emit_splat(e, emit_i32(e, 16), e->lanes), "");
+                x = LLVMBuildOr(e->b, x, y, "");
+            }
+            *sum = LLVMBuildAdd(e->b, *sum, emit_madd(e, x, weights), "");
+        }
+    }
+}
+
+static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, int nv, int last)
+{
+    QccEmit *e = d->e;
+    Val acc[EMIT_CARRY];
+    int64_t step = d->f32 ? 1 : 2, whole = d->taps / step * step;
+    for (int i = 0; i < mr * nv; i++)
+        acc[i] = LLVMConstNull(emit_vector(d->f32 ? e->f32 : e->i32, e->lanes));
+    if (d->taps <= STRAIGHT) {
+        for (int64_t t = 0; t < whole; t += step)
+            emit_step(d, a, w, emit_i64(e, t), false, mr, nv, acc);
+    } else {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), step, mr * nv, acc);
+        for (int i = 0; i < mr * nv; i++) acc[i] = l.carry[i];
+        emit_step(d, a, w, l.i, false, mr, nv, acc);
+        emit_loop_end(e, &l, acc);
+        for (int i = 0; i < mr * nv; i++) acc[i] = l.carry[i];
+    }
+    if (whole < d->taps) emit_step(d, a, w, emit_i64(e, whole), true, mr, nv, acc);
+    emit_block_epilogue(e, at, acc, mr, nv, last);
+}
+
+/* The pixels of a row, for nv vectors of channels. */
+static void emit_pixels(const Depthwise *d, Val a, Val w, const Val *at, int nv, int last)
+{
+    QccEmit *e = d->e;
+    int64_t ow = e->k->extent[2], pixel = d->c->stride_w * d->c->a_w * d->element;
+    int mr = e->k->variant.mr, tail = (int)(ow % mr);
+    Val here[QCC_KERNEL_ARGS];
+    if (ow >= mr) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, ow - tail), mr, 0, NULL);
+        emit_advance(e, here, at, 2, l.i);
+        emit_block(d, emit_at(e, a, emit_mulc(e, l.i, pixel)), w, here, mr, nv, last);
+        emit_loop_end(e, &l, NULL);
+    }
+    if (!tail) return;
+    emit_advance(e, here, at, 2, emit_i64(e, ow - tail));
+    emit_block(d, emit_atc(e, a, (ow - tail) * pixel), w, here, tail, nv, last);
+}
+
+void emit_depthwise(QccEmit *e)
+{
+    const QccKernel *k = e->k;
+    const QccContractShape *c = &k->u.contract;
+    QccDtype a = k->arg[1].dtype, b = k->arg[2].dtype;
+    int mr = k->variant.mr, nr = k->variant.nr;
+    Depthwise d = {.e = e, .c = c, .f32 = a == QCC_F32, .taps = c->kh * c->kw};
+    if (!(a == QCC_F32 && b == QCC_F32) && !(a == QCC_U8 && b == QCC_I8))
+        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "depthwise takes u8 x i8 or f32, not %s x %s",
+                      qcc_dtype_name(a), qcc_dtype_name(b));
+    if (mr < 1 || nr < 1 || mr * nr > EMIT_CARRY)
+        qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", mr, nr);
+    if (qcc_kernel_work(k, e->lanes) == 0) return;
+    d.element = d.f32 ? 4 : 1;
+    d.padded = (k->extent[3] + e->lanes - 1) / e->lanes * e->lanes;
+
+    EmitLoop unit;
+    emit_loop_begin(e, &unit, e->begin, e->end, 1, 0, NULL);
+    Val n = emit_divc(e, unit.i, k->extent[1]), y = emit_modc(e, unit.i, k->extent[1]);
+    Val row = emit_add(e, emit_mulc(e, n, c->a_n), emit_mulc(e, y, c->stride_h * c->a_h));
+    Val pa = emit_at(e, emit_arg(e, 1), emit_mulc(e, row, d.element)), pw = emit_arg(e, 2);
+    Val at[QCC_KERNEL_ARGS], here[QCC_KERNEL_ARGS];
+    emit_place(e, at, (Val[]){n, y}, 2);
+    int64_t wide = (int64_t)nr * e->lanes, whole = k->extent[3] / wide * wide;
+    if (whole) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), wide, 0, NULL);
+        emit_advance(e, here, at, 3, l.i);
+        emit_pixels(&d, emit_at(e, pa, emit_mulc(e, l.i, d.element)),
+                    emit_at(e, pw, emit_mulc(e, l.i, 4)), here, nr, e->lanes);
+        emit_loop_end(e, &l, NULL);
+    }
+    int rest = (int)(k->extent[3] - whole);
+    if (rest) {
+        int nv = (rest + e->lanes - 1) / e->lanes;
+        emit_advance(e, here, at, 3, emit_i64(e, whole));
+        emit_pixels(&d, emit_atc(e, pa, whole * d.element), emit_atc(e, pw, whole * 4), here, nv,
+                    rest - (nv - 1) * e->lanes);
+    }
+    emit_loop_end(e, &unit, NULL);
+}

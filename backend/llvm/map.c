@@ -1,0 +1,150 @@
+/* map - no accumulator: the epilogue over every index, vectors along the last dimension.
+ *
+ * Arguments whose last stride is 1 are loaded as vectors, those of stride 0 once a row; others, as
+ * in transposes, element by element.
+ */
+#include "backend/llvm/emit.h"
+
+enum {
+    MAP_BLOCK = 4096, /* elements of a unit of rank 1 (qcc_kernel_work) */
+    WIDE = 4,         /* vectors an iteration, so that narrow results fill a register */
+    LONG_EXPR = 24    /* nodes from which on one vector is work enough */
+};
+
+static bool uses(const QccExpr *x, int argument)
+{
+    for (int i = 0; i <= x->result; i++)
+        if (x->node[i].op == QCC_EX_arg && x->node[i].imm.i == argument) return true;
+    return false;
+}
+
+void emit_row_operands(QccEmit *e, const QccExpr *x, const Val *at, EmitOperand *operand)
+{
+    const QccKernel *k = e->k;
+    for (int a = k->nanchor + 1; a < k->narg; a++) {
+        int64_t step = k->arg[a].stride[k->rank - 1];
+        operand[a] = (EmitOperand){.dtype = k->arg[a].dtype, .step = step, .at = at[a]};
+        if (step == 0 && x && uses(x, a))
+            operand[a].value = emit_load_wide(e, k->arg[a].dtype, at[a], 0, e->lanes);
+    }
+}
+
+void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val i)
+{
+    const QccKernel *k = e->k;
+    for (int a = k->nanchor + 1; a < k->narg; a++) {
+        here[a] = row[a];
+        if (row[a].step == 0) continue;
+        here[a].at =
+            emit_at(e, row[a].at, emit_mulc(e, i, row[a].step * emit_size(e, row[a].dtype)));
+    }
+}
+
+/* n vectors from element i on, the last with `last` lanes. */
+static void emit_vectors(QccEmit *e, const EmitOperand *row, const Val *result, Val out, Val i,
+                         int n, int last)
+{
+    const QccKernel *k = e->k;
+    const QccKernelArg *to = &k->arg[0];
+    int64_t step = to->stride[k->rank - 1], size = emit_size(e, to->dtype);
+    Val value[WIDE];
+    EmitOperand here[QCC_KERNEL_ARGS];
+    for (int w = 0; w < n; w++) {
+        int count = w == n - 1 ? last : e->lanes;
+        emit_operands_at(e, row, here, emit_addc(e, i, (int64_t)w * e->lanes));
+        value[w] = emit_expr(e, k->epilogue, here, result, NULL, count);
+        if (step != 1)
+            emit_store(
+                e, to->dtype, value[w],
+                emit_at(e, out, emit_mulc(e, emit_addc(e, i, (int64_t)w * e->lanes), step * size)),
+                step, count);
+    }
+    if (step == 1)
+        emit_store_run(e, to->dtype, value, n, emit_at(e, out, emit_mulc(e, i, size)), last);
+}
+
+void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n)
+{
+    const QccExpr *x = e->k->epilogue;
+    int wide = x->n >= LONG_EXPR ? 1 : WIDE;
+    int64_t step = (int64_t)wide * e->lanes, whole = n / step * step;
+    EmitOperand row[QCC_KERNEL_ARGS];
+    emit_row_operands(e, x, at, row);
+    if (whole) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), step, 0, NULL);
+        emit_vectors(e, row, result, at[0], l.i, wide, e->lanes);
+        emit_loop_end(e, &l, NULL);
+    }
+    int rest = (int)(n - whole);
+    int vectors = (rest + e->lanes - 1) / e->lanes;
+    if (rest)
+        emit_vectors(e, row, result, at[0], emit_i64(e, whole), vectors,
+                     rest - (vectors - 1) * e->lanes);
+}
+
+/* Loops over the dimensions d .. rank-2, then the row. */
+static void emit_nest(QccEmit *e, const Val *at, int d)
+{
+    const QccKernel *k = e->k;
+    if (d == k->rank - 1) {
+        emit_row(e, at, NULL, k->extent[d]);
+        return;
+    }
+    EmitLoop l;
+    Val here[QCC_KERNEL_ARGS];
+    emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, k->extent[d]), 1, 0, NULL);
+    emit_advance(e, here, at, d, l.i);
+    emit_nest(e, here, d + 1);
+    emit_loop_end(e, &l, NULL);
+}
+
+/* A single dimension: units are blocks, the last one shorter. */
+static void emit_line(QccEmit *e, Val unit, const Val *base)
+{
+    int64_t n = e->k->extent[0], whole = n / MAP_BLOCK, rest = n % MAP_BLOCK;
+    Val at[QCC_KERNEL_ARGS];
+    emit_advance(e, at, base, 0, emit_mulc(e, unit, MAP_BLOCK));
+    if (whole) {
+        Val is_whole = LLVMBuildICmp(e->b, LLVMIntSLT, unit, emit_i64(e, whole), "");
+        LLVMBasicBlockRef join = emit_if_begin(e, is_whole);
+        emit_row(e, at, NULL, MAP_BLOCK);
+        emit_if_end(e, join);
+    }
+    if (rest) {
+        Val is_rest = LLVMBuildICmp(e->b, LLVMIntEQ, unit, emit_i64(e, whole), "");
+        LLVMBasicBlockRef join = emit_if_begin(e, is_rest);
+        emit_row(e, at, NULL, rest);
+        emit_if_end(e, join);
+    }
+}
+
+/* No dimension: one element. */
+static void emit_point(QccEmit *e, const Val *at)
+{
+    EmitOperand operand[QCC_KERNEL_ARGS] = {0};
+    for (int a = 1; a < e->k->narg; a++)
+        operand[a] = (EmitOperand){.dtype = e->k->arg[a].dtype, .at = at[a]};
+    emit_store(e, e->k->arg[0].dtype, emit_expr(e, e->k->epilogue, operand, NULL, NULL, 1), at[0],
+               1, 1);
+}
+
+void emit_map(QccEmit *e)
+{
+    const QccKernel *k = e->k;
+    if (!k->epilogue) qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a map without an expression");
+    if (qcc_kernel_work(k, e->lanes) == 0) return;
+    EmitLoop l;
+    Val base[QCC_KERNEL_ARGS], at[QCC_KERNEL_ARGS];
+    emit_place(e, base, NULL, 0);
+    emit_loop_begin(e, &l, e->begin, e->end, 1, 0, NULL);
+    if (k->rank == 0) {
+        emit_point(e, base);
+    } else if (k->rank == 1) {
+        emit_line(e, l.i, base);
+    } else {
+        emit_advance(e, at, base, 0, l.i);
+        emit_nest(e, at, 1);
+    }
+    emit_loop_end(e, &l, NULL);
+}
