@@ -289,9 +289,10 @@ static void random_map(Case *c, const QccTarget *t)
                                                                                        : QCC_EX_I32;
         random_strides(c, stride, true);
         node[n++] = qcc_expr_arg(e, add_arg(c, dtype, stride), wide);
-        bool bits = wide == QCC_EX_F32 || wide == QCC_EX_I32;
-        if (wide == QCC_EX_F32 && bits && pick(c, 0, 3) == 0)
-            node[n++] = qcc_expr_bits(e, QCC_EX_I32, node[n - 1]);
+        if (wide == QCC_EX_F32 && pick(c, 0, 3) == 0) {
+            node[n] = qcc_expr_bits(e, QCC_EX_I32, node[n - 1]);
+            n++;
+        }
     }
     for (int i = (int)pick(c, 0, 8); i > 0; i--, n++) node[n] = random_node(c, node, n);
     int v = node[n - 1];
