@@ -215,19 +215,6 @@ void qcc_add_kernel(QccLowering *l, QccKernel *k, const QccRef *ref, const QccOp
     if (weight) step->ref[packed] = (QccRef){QCC_BUFFER_CONST, pack_weight(l, kernel, weight), 0};
 }
 
-QccExprType qcc_kernel_expr_type(QccDtype dtype)
-{
-    switch (dtype) {
-    case QCC_F32:
-    case QCC_F16:
-    case QCC_BF16: return QCC_EX_F32;
-    case QCC_F64: return QCC_EX_F64;
-    case QCC_U32:
-    case QCC_I64: return QCC_EX_I64;
-    default: return QCC_EX_I32;
-    }
-}
-
 /* Raw elements are copied as integers of their size: a NaN keeps its bits. */
 static QccDtype raw_dtype(QccDtype dtype)
 {
@@ -263,7 +250,7 @@ void qcc_add_copy(QccLowering *l, const QccOp *op, const QccValue *value, const 
     }
     k->epilogue = QCC_NEW(l->arena, QccExpr);
     qcc_expr_init(k->epilogue, l->arena);
-    k->epilogue->result = qcc_expr_arg(k->epilogue, 1, qcc_kernel_expr_type(k->arg[1].dtype));
+    k->epilogue->result = qcc_expr_arg(k->epilogue, 1, qcc_expr_type_of(k->arg[1].dtype));
     QccRef ref[2] = {to->ref, from->ref};
     qcc_add_kernel(l, k, ref, op, value, -1, NULL);
 }

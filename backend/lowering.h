@@ -113,8 +113,6 @@ void qcc_add_copy(QccLowering *l, const QccOp *op, const QccValue *value, const 
                   const QccSpot *from, QccDtype dtype);
 /* Puts `value` (a node of e) in the place of acc, and arg[k] in that of argument k. */
 int qcc_expr_splice(QccExpr *e, const QccExpr *from, int acc, const int *arg);
-/* The type that an element of an argument has in expressions. */
-QccExprType qcc_kernel_expr_type(QccDtype dtype);
 /* The number of the program's constant with this content. */
 int qcc_add_constant(QccLowering *l, const QccBlob *blob);
 

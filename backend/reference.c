@@ -6,7 +6,7 @@
 #include "backend/reference.h"
 
 #include "backend/pack.h"
-#include "ir/qmath.h"
+#include "ir/elements.h"
 
 #include <assert.h>
 #include <math.h>
@@ -21,6 +21,10 @@ typedef struct Run {
     QccArena *arena;
     int64_t columns; /* the longest row */
     void *acc, *result;
+    struct {
+        const QccExpr *expr;
+        QccExprEval *eval;
+    } known[1 + 2 * QCC_ROW_STAGES]; /* expressions made ready */
     void *buffer[QCC_KERNEL_ARGS];
     void *wide[ARGS]; /* arguments of a row, widened, and results of stages */
     uint8_t stride[ARGS];
@@ -28,56 +32,6 @@ typedef struct Run {
 } Run;
 
 /* ---- elements -------------------------------------------------------------------------------- */
-
-static int size_of(QccDtype d)
-{
-    return qcc_dtype_bits(d) / 8;
-}
-
-/* One element as expressions see it: i32, i64, f32 or f64 at `out`. */
-static void widen(void *out, QccDtype d, const void *at)
-{
-    int32_t i = 0;
-    int64_t l = 0;
-    float f = 0;
-    uint16_t h = 0;
-    switch (d) {
-    case QCC_I8: i = *(const int8_t *)at; break;
-    case QCC_U8:
-    case QCC_BOOL: i = *(const uint8_t *)at; break;
-    case QCC_I16: i = *(const int16_t *)at; break;
-    case QCC_U16: i = *(const uint16_t *)at; break;
-    case QCC_I32: i = *(const int32_t *)at; break;
-    case QCC_U32:
-        l = *(const uint32_t *)at;
-        memcpy(out, &l, sizeof l);
-        return;
-    case QCC_I64:
-    case QCC_F64: memcpy(out, at, 8); return;
-    case QCC_F32: memcpy(out, at, 4); return;
-    default:
-        memcpy(&h, at, sizeof h);
-        f = d == QCC_F16 ? qcc_f16_to_f32(h) : qcc_bf16_to_f32(h);
-        memcpy(out, &f, sizeof f);
-        return;
-    }
-    memcpy(out, &i, sizeof i);
-}
-
-static void narrow(void *at, QccDtype d, const void *value)
-{
-    float f;
-    uint16_t h;
-    switch (d) {
-    case QCC_F16:
-    case QCC_BF16:
-        memcpy(&f, value, sizeof f);
-        h = d == QCC_F16 ? qcc_f32_to_f16(f) : qcc_f32_to_bf16(f);
-        memcpy(at, &h, sizeof h);
-        return;
-    default: memcpy(at, value, (size_t)size_of(d)); /* integers lose their upper bytes */
-    }
-}
 
 static int wide_size(QccDtype d)
 {
@@ -108,14 +62,19 @@ static void gather(Run *r, const QccExpr *e, int from, const int64_t *index, int
         if (!r->buffer[a]) r->buffer[a] = qcc_alloc_array(r->arena, r->columns, 8);
         r->wide[a] = r->buffer[a];
         for (int64_t i = 0; i < (step ? n : 1); i++)
-            widen((char *)r->wide[a] + i * size, arg->dtype,
-                  r->base[a] + (at + i * step) * size_of(arg->dtype));
+            qcc_widen((char *)r->wide[a] + i * size, arg->dtype, r->base[a], at + i * step, 1);
     }
 }
 
 static void evaluate(Run *r, const QccExpr *e, int64_t n, const void *acc, void *out)
 {
-    qcc_expr_eval(e, n, (const void *const *)r->wide, r->stride, acc, out, r->arena);
+    int i = 0;
+    while (r->known[i].expr && r->known[i].expr != e) i++;
+    if (!r->known[i].expr) {
+        r->known[i].expr = e;
+        r->known[i].eval = qcc_expr_eval_new(e, r->arena);
+    }
+    qcc_expr_eval_run(r->known[i].eval, n, (const void *const *)r->wide, r->stride, acc, out);
 }
 
 /* Epilogue and store of n elements from `index` on. */
@@ -129,8 +88,8 @@ static void finish(Run *r, const int64_t *index, int64_t n)
     int64_t at = 0;
     for (int d = 0; d < k->rank; d++) at += index[d] * to->stride[d];
     for (int64_t i = 0; i < n; i++)
-        narrow(r->base[0] + (at + i * to->stride[k->rank - 1]) * size_of(to->dtype), to->dtype,
-               (char *)r->result + i * wide_size(to->dtype));
+        qcc_narrow(r->base[0], to->dtype, at + i * to->stride[k->rank - 1],
+                   (char *)r->result + i * wide_size(to->dtype), 1);
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -221,7 +180,7 @@ static void pool(Run *r, const int64_t *index, int64_t n)
             int64_t x = index[2] * p->stride_w - p->pad_left + tap % p->kw * p->dil_w;
             if (y < 0 || y >= p->ih || x < 0 || x >= p->iw) continue;
             int64_t at = index[0] * p->a_n + y * p->a_h + x * p->a_w + index[3] + i;
-            widen(is_float ? (void *)&xf : (void *)&xq, d, r->base[1] + at * size_of(d));
+            qcc_widen(is_float ? (void *)&xf : (void *)&xq, d, r->base[1], at, 1);
             if (p->max) {
                 f = f > xf ? f : xf;
                 q = q > xq ? q : xq;

@@ -209,13 +209,13 @@ static bool join_epilogue(QccLowering *l, const QccOpPlan *plan, QccLoweredKerne
     *first_own = k->narg;
     bool accumulates = k->anchor != QCC_ANCHOR_MAP && k->anchor != QCC_ANCHOR_ROWS;
     if (accumulates) value = qcc_expr_acc(e, acc_type(k));
+    if (k->epilogue) value = qcc_expr_splice(e, k->epilogue, value, same);
     if (lk->correction) {
         int arg = k->narg;
         if (!add_correction(l, lk)) return false;
         if (k->narg > arg)
             value = qcc_expr_op2(e, QCC_EX_add, value, qcc_expr_arg(e, arg, QCC_EX_I32));
     }
-    if (k->epilogue) value = qcc_expr_splice(e, k->epilogue, value, same);
 
     if (plan->epilogue && lk->source[0].kind == QCC_SOURCE_RESULT) {
         int arg[QCC_KERNEL_ARGS];
@@ -232,7 +232,7 @@ static bool join_epilogue(QccLowering *l, const QccOpPlan *plan, QccLoweredKerne
     assert(value >= 0);
     e->result = value;
     k->epilogue = e;
-    return e->node[value].type == (uint8_t)qcc_kernel_expr_type(k->arg[0].dtype);
+    return e->node[value].type == (uint8_t)qcc_expr_type_of(k->arg[0].dtype);
 }
 
 /* ---- kernels --------------------------------------------------------------------------------- */

@@ -110,17 +110,22 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     x->result = qcc_lower_arg_node(x, k, 1);
     int d = centered(square, k);
     square->result = qcc_expr_op2(square, QCC_EX_mul, d, d);
+    /* Every new node becomes the result, so operands are held in variables; one statement a node
+     * keeps the text the same whatever compiler built this. */
     QccExpr *r = mean_of_acc(list, n);
-    r->result = qcc_expr_op2(r, QCC_EX_add, r->result, qcc_expr_f32(r, (float)a->epsilon));
-    r->result =
-        qcc_expr_op2(r, QCC_EX_div, qcc_expr_f32(r, 1), qcc_expr_op1(r, QCC_EX_sqrt, r->result));
-    y->result = qcc_expr_op2(y, QCC_EX_mul, centered(y, k), qcc_rows_stage(y, 1, QCC_EX_F32));
+    int variance = r->result, epsilon = qcc_expr_f32(r, (float)a->epsilon);
+    variance = qcc_expr_op2(r, QCC_EX_add, variance, epsilon);
+    int deviation = qcc_expr_op1(r, QCC_EX_sqrt, variance), one = qcc_expr_f32(r, 1);
+    r->result = qcc_expr_op2(r, QCC_EX_div, one, deviation);
+    int value = centered(y, k), rstd = qcc_rows_stage(y, 1, QCC_EX_F32);
+    value = qcc_expr_op2(y, QCC_EX_mul, value, rstd);
     for (int i = 1; i < op->nin; i++) {
         if (!qcc_op_has(op, i)) continue;
         int v = along_row(op, list, y, k, i);
         if (v < 0) return QCC_ERROR_UNSUPPORTED;
-        y->result = qcc_expr_op2(y, i == 1 ? QCC_EX_mul : QCC_EX_add, y->result, v);
+        value = qcc_expr_op2(y, i == 1 ? QCC_EX_mul : QCC_EX_add, value, v);
     }
+    y->result = value;
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
     rows->stage[0].combine = QCC_ROW_SUM;
