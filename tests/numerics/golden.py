@@ -180,6 +180,42 @@ def params(out, lo, hi, qmin, qmax, symmetric, middle):
         bits(lo), bits(hi), qmin, qmax, symmetric, middle, bits(scale), zero))
 
 
+# ---- fused ops --------------------------------------------------------------------------------
+
+def fused_vectors(out):
+    """A 1x1 convolution u8[1,2,2,3] x i8[2,1,1,3] + i32[2] with a residual u8[1,2,2,2]; then
+    relu: y = relu(conv + r); clip: y = clip(conv, 0, 2.5) + r; mul: y = conv * r, in real units."""
+    for i in range(30):
+        kind = ("relu", "clip", "mul")[i % 3]
+        sx, sr, sy = random_f32(0.005, 0.05), random_f32(0.005, 0.05), random_f32(0.01, 0.06)
+        sw = [random_f32(0.002, 0.02) for _ in range(2)]
+        zx, zr, zy = (rand.randint(0, 255) for _ in range(3))
+        x = [rand.randint(0, 255) for _ in range(12)]
+        w = [rand.randint(-127, 127) for _ in range(6)]
+        bias = [rand.randint(-5000, 5000) for _ in range(2)]
+        r = [rand.randint(0, 255) for _ in range(8)]
+        y = []
+        for p in range(4):
+            for o in range(2):
+                acc = sum((x[3 * p + c] - zx) * w[3 * o + c] for c in range(3)) + bias[o]
+                unit = double(F(sx) * F(sw[o]))
+                centered = F(r[2 * p + o] - zr)
+                if kind == "mul":
+                    u = f32(f32(F(acc)) * f32(unit))
+                    v = f32(f32(u * f32(centered * F(sr))) * f32(double(1 / F(sy))))
+                else:
+                    v = f32(f32(F(acc)) * f32(double(unit / F(sy))))
+                    if kind == "clip":
+                        v = clamp(v, F(0), f32(double(F(5, 2) / F(sy))))
+                    v = f32(v + f32(centered * f32(double(F(sr) / F(sy)))))
+                    if kind == "relu":
+                        v = max(v, F(0))
+                y.append(clamp(rne(v) + zy, 0, 255))
+        numbers = [bits(sx), zx, bits(sw[0]), bits(sw[1]), bits(sr), zr, bits(sy), zy] + x + w + \
+            bias + r + y
+        out.write("%s %s\n" % (kind, " ".join(str(n) for n in numbers)))
+
+
 # ---- sums and narrow floats -------------------------------------------------------------------
 
 def narrow_vectors(out):
@@ -232,7 +268,7 @@ def narrow_vectors(out):
 
 
 def main():
-    for name, write in (("math", math_vectors), ("quant", quant_vectors),
+    for name, write in (("math", math_vectors), ("quant", quant_vectors), ("fused", fused_vectors),
                         ("narrow", narrow_vectors)):
         with open("golden_%s.txt" % name, "w", encoding="ascii") as out:
             write(out)
