@@ -58,15 +58,15 @@ static const QccGraph *around(const QccGraph *g)
     return g->parent ? g->parent->graph : NULL;
 }
 
-static bool is_taken(const QccGraph *g, const char *name)
+bool qcc_name_is_free(const QccGraph *g, const char *name)
 {
     const Entry *e = find(g, name);
-    if (e && (e->value || e->inner)) return true;
+    if (e && (e->value || e->inner)) return false;
     for (const QccGraph *a = around(g); a; a = around(a)) {
         e = find(a, name);
-        if (e && e->value) return true;
+        if (e && e->value) return false;
     }
-    return false;
+    return true;
 }
 
 void qcc_name_value(QccValue *value, const char *wanted)
@@ -75,11 +75,11 @@ void qcc_name_value(QccValue *value, const char *wanted)
     const char *name = wanted;
     if (!wanted || !*wanted) {
         do name = qcc_sprintf(g->arena, "t%lld", (long long)++g->names->temporaries);
-        while (is_taken(g, name));
-    } else if (is_taken(g, wanted)) {
+        while (!qcc_name_is_free(g, name));
+    } else if (!qcc_name_is_free(g, wanted)) {
         Entry *e = find_or_make(g, wanted);
         do name = qcc_sprintf(g->arena, "%s_%lld", wanted, (long long)++e->suffix);
-        while (is_taken(g, name));
+        while (!qcc_name_is_free(g, name));
     }
     Entry *e = find_or_make(g, name);
     e->value = value;

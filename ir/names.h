@@ -12,6 +12,8 @@ QccNames *qcc_names_new(QccArena *arena);
 
 /* Gives the value (value->graph is set) a name like `wanted` (NULL or empty: "t1", ...). */
 void qcc_name_value(QccValue *value, const char *wanted);
+/* Whether a value of this graph may have that name as it is. */
+bool qcc_name_is_free(const QccGraph *g, const char *name);
 /* Makes its name free again. */
 void qcc_name_release(QccValue *value);
 /* The registered value of that name in this graph alone, or NULL. */

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    MESSAGE_MAX = 2048,
-    SOURCE_MAX = 512 /* longer source lines (base64) are shown only where the column is near */
-};
+enum { MESSAGE_MAX = 2048 };
 
 /* A message is one line of text, whatever names from files are in it. */
 static void make_printable(char *s)
@@ -74,9 +71,7 @@ void qcc_note(QccDiags *d, QccLoc loc, const char *fmt, ...)
     va_end(args);
 }
 
-/* Copies line `line` of the text; false when there is none, or when it is so long that column `col`
- * would not be in it. */
-static bool copy_line(char *out, const char *text, int64_t len, int line, int col)
+bool qcc_source_line(char out[QCC_SOURCE_MAX], const char *text, int64_t len, int line, int col)
 {
     const char *at = text, *end = text + len;
     for (int i = 1; i < line; i++) {
@@ -86,7 +81,7 @@ static bool copy_line(char *out, const char *text, int64_t len, int line, int co
     }
     const char *newline = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
     int64_t n = (newline ? newline : end) - at;
-    if (n >= SOURCE_MAX) n = SOURCE_MAX - 1;
+    if (n >= QCC_SOURCE_MAX) n = QCC_SOURCE_MAX - 1;
     if (col > n + 1) return false;
     memcpy(out, at, (size_t)n);
     out[n] = 0;
@@ -100,8 +95,8 @@ static bool copy_line(char *out, const char *text, int64_t len, int line, int co
 QccStatus qcc_error_in_text(QccDiags *d, QccLoc loc, const char *text, int64_t len, const char *fmt,
                             ...)
 {
-    char source[SOURCE_MAX];
-    bool found = text && loc.line > 0 && copy_line(source, text, len, loc.line, loc.col);
+    char source[QCC_SOURCE_MAX];
+    bool found = text && loc.line > 0 && qcc_source_line(source, text, len, loc.line, loc.col);
     va_list args;
     va_start(args, fmt);
     post(d, QCC_ERROR, loc, found ? source : NULL, fmt, args);

@@ -39,6 +39,12 @@ void qcc_note(QccDiags *d, QccLoc loc, const char *fmt, ...) QCC_PRINTF(3, 4);
 QccStatus qcc_error_in_text(QccDiags *d, QccLoc loc, const char *text, int64_t len, const char *fmt,
                             ...) QCC_PRINTF(5, 6);
 
+enum { QCC_SOURCE_MAX = 512 };
+
+/* Copies line `line` of a text as it is shown with a diagnostic: printable, NUL-terminated. False
+ * when there is no such line, or when it is so long that column `col` would not be in it. */
+bool qcc_source_line(char out[QCC_SOURCE_MAX], const char *text, int64_t len, int line, int col);
+
 /* Passes a failure up. */
 #define QCC_TRY(call)                                                                              \
     do {                                                                                           \
