@@ -245,6 +245,31 @@ static void describe_map(QccLowering *l, const QccOpPlan *plan, QccKernelList *l
     qcc_lower_result(lk, plan->op->out[0].type->dtype, layout->pitch, NULL);
 }
 
+/* Maps of one 8-bit operand that compute more than this many nodes look their result up. */
+enum { LONG_MAP = 24 };
+
+/* The same for a long map from bytes to bytes: result = table[operand]. */
+static bool describe_table(QccLowering *l, const QccOpPlan *plan, QccKernelList *list)
+{
+    int64_t size = 256;
+    uint8_t table[256];
+    if (!plan->epilogue || plan->epi.expr.n <= LONG_MAP) return false;
+    if (!qcc_epilogue_table(&plan->epi, table, l->arena)) return false;
+    describe_map(l, plan, list);
+    QccLoweredKernel *lk = &list->kernel[list->n - 1];
+    const QccEpilogueArg *x = plan->epi.arg;
+    while (x->kind != QCC_EPILOGUE_OPERAND) x++;
+    if (!add_epilogue_arg(l, plan, lk, x)) return false;
+    /* Bytes as they are stored, whatever their sign. */
+    lk->kernel->arg[0].dtype = lk->kernel->arg[1].dtype = QCC_U8;
+    int arg = qcc_lower_const_arg(lk, qcc_blob(l->arena, QCC_U8, 1, &size, table, true), NULL);
+    QccExpr *e = qcc_lower_expr(list);
+    int index = qcc_expr_arg(e, 1, QCC_EX_I32);
+    e->result = qcc_expr_lut(e, arg, index);
+    lk->kernel->epilogue = e;
+    return true;
+}
+
 /* References of a kernel's arguments. `own`: OPERAND means the op's operand from there on, before
  * it the anchor's. */
 static void resolve(QccLowering *l, const QccOpPlan *plan, const QccLoweredKernel *lk,
@@ -335,11 +360,12 @@ static bool emit_kernels(QccLowering *l, const QccOpPlan *plan)
             memcmp(own.dim, result->spot.layout.dim, sizeof own.dim) != 0)
             return false;
         if (plan->anchor->def->lower(plan->anchor, &list) != QCC_OK) return false;
-    } else {
-        describe_map(l, plan, &list);
     }
+    bool table = !plan->anchor && describe_table(l, plan, &list);
+    if (!plan->anchor && !table) describe_map(l, plan, &list);
+    /* From this argument on, an operand is the op's own and not the anchor's. */
     int *first_own = QCC_NEW_ARRAY(l->arena, list.n + 1, int);
-    for (int i = 0; i < list.n; i++)
+    for (int i = 0; i < list.n && !table; i++)
         if (!join_epilogue(l, plan, &list.kernel[i], &first_own[i])) return false;
 
     int *temp = QCC_NEW_ARRAY(l->arena, list.ntemp + 1, int);

@@ -1,0 +1,525 @@
+/* test_lower - lowered graphs, run by the reference kernels, give the interpreter's bytes. */
+#include <check.h>
+#include <stdio.h>
+
+#include "ir/op.h"
+#include "ir/ops.h"
+#include "tests/unit/run_lowered.h"
+
+enum { SEEDS = 60 };
+
+static QccMem mem;
+static QccIr *ir;
+
+static void print_diagnostic(void *user, const QccDiagnostic *d)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", d->message);
+}
+
+/* ---- comparison ------------------------------------------------------------------------------ */
+
+/* What the interpreter gave. */
+typedef struct Seen {
+    int n;
+    int64_t cap;
+    struct {
+        const QccValue *value;
+        void *data;
+    } *item;
+    QccArena *arena;
+} Seen;
+
+static QccStatus see(void *user, const QccValue *value, const QccTensor *t)
+{
+    Seen *s = user;
+    int64_t size = qcc_type_bytes(value->type);
+    s->item = qcc_grow(s->arena, s->item, s->n, &s->cap, sizeof *s->item);
+    s->item[s->n].value = value;
+    s->item[s->n].data = qcc_alloc(s->arena, (size_t)size + 1);
+    memcpy(s->item[s->n++].data, t->data, (size_t)size);
+    return QCC_OK;
+}
+
+static const void *seen(const Seen *s, const QccValue *v)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->item[i].value == v) return s->item[i].data;
+    return NULL;
+}
+
+static QccTensor random_input(QccRandom *r, QccArena *arena, const QccType *type)
+{
+    QccTensor t = qcc_tensor_new(arena, type);
+    int64_t bytes = qcc_type_bytes(type);
+    for (int64_t i = 0; i < bytes; i++) ((uint8_t *)t.data)[i] = (uint8_t)qcc_random_u32(r);
+    for (int64_t i = 0; i < t.count; i++) {
+        if (type->dtype == QCC_F32)
+            ((float *)t.data)[i] = qcc_random_f32(r, -3, 3);
+        else if (type->dtype == QCC_BOOL)
+            ((uint8_t *)t.data)[i] = qcc_random_bool(r);
+    }
+    return t;
+}
+
+/* No two values that live at the same time overlap, unless one is laid over the other on purpose;
+ * the arena is at least what must live at once, and not absurdly more. */
+static void check_plan(const QccLowered *l)
+{
+    ck_assert_int_ge(l->arena_size, l->live_peak);
+    ck_assert_int_le(l->arena_size, 2 * l->live_peak + 4096);
+    for (int i = 0; i < l->nplace; i++) {
+        const QccPlacement *a = &l->place[i];
+        if (a->ref.kind != QCC_BUFFER_ARENA || a->alias || a->first < 0) continue;
+        int64_t origin = 0;
+        for (int d = 0; d < a->layout.rank; d++)
+            origin += a->layout.halo_before[d] * a->layout.pitch[d];
+        int64_t from = a->ref.offset - qcc_dtype_size(a->value->type->dtype, origin);
+        ck_assert_int_eq(from % 64, 0);
+        ck_assert_int_ge(from, 0);
+        ck_assert_int_le(from + a->bytes, l->arena_size);
+        for (int j = 0; j < l->nplace; j++) {
+            const QccPlacement *b = &l->place[j];
+            if (i == j || b->ref.kind != QCC_BUFFER_ARENA || b->alias || b->first < 0) continue;
+            if (a->last < b->first || b->last < a->first) continue;
+            bool inside = b->ref.offset >= from && b->ref.offset < from + a->bytes;
+            ck_assert_msg(!inside || b->bytes == 0, "%%%s lies in %%%s", b->value->name,
+                          a->value->name);
+        }
+    }
+}
+
+typedef struct Counts {
+    int kernels, evals, fills;
+} Counts;
+
+static Counts count_steps(const QccLowered *l)
+{
+    Counts c = {0};
+    for (int i = 0; i < l->nstep; i++) {
+        c.kernels += l->step[i].kind == QCC_STEP_KERNEL;
+        c.evals += l->step[i].kind == QCC_STEP_EVAL;
+        c.fills += l->step[i].kind == QCC_STEP_FILL;
+    }
+    return c;
+}
+
+static void compare(const QccGraph *g, const QccTarget *target, bool taps, const QccTensor *in,
+                    const Seen *want, const char *what, Counts *counts)
+{
+    QccArena *arena = qcc_arena_new(&mem);
+    QccLowered *l;
+    QccLowerOptions options = {.taps = taps};
+    ck_assert_int_eq(qcc_lower(&l, arena, g, target, &options), QCC_OK);
+    check_plan(l);
+    *counts = count_steps(l);
+    Lowered run;
+    lowered_open(&run, l, in);
+    ck_assert_int_eq(lowered_run(&run, &mem), QCC_OK);
+    ck_assert_msg(lowered_guards(&run), "%s: a guard was overwritten", what);
+    for (int i = 0; i < qcc_graph_result_count(g); i++) {
+        const QccValue *v = qcc_graph_result(g, i);
+        int64_t size = qcc_type_bytes(v->type);
+        const void *data = seen(want, v);
+        ck_assert_ptr_nonnull(data);
+        ck_assert_msg(memcmp(run.output[i], data, (size_t)size) == 0,
+                      "%s: result %%%s differs on %s%s", what, v->name, target->name,
+                      taps ? " with taps" : "");
+    }
+    for (int i = 0; taps && i < l->nplace; i++) {
+        const QccValue *v = l->place[i].value;
+        int64_t size = qcc_type_bytes(v->type);
+        char *got = qcc_alloc(arena, (size_t)size + 1);
+        if (!seen(want, v)) continue;
+        lowered_read(&run, &l->place[i], got);
+        ck_assert_msg(memcmp(got, seen(want, v), (size_t)size) == 0, "%s: %%%s differs on %s", what,
+                      v->name, target->name);
+    }
+    lowered_close(&run);
+    qcc_arena_free(arena);
+}
+
+/* Runs the graph both ways on random inputs, for targets of every width and dot product, with taps
+ * and without; returns the steps without. */
+static Counts check_graph(const QccGraph *g, uint64_t seed, const char *what)
+{
+    QccRandom r;
+    qcc_random_init(&r, seed);
+    QccArena *arena = qcc_arena_new(&mem);
+    QccTensor *in = QCC_NEW_ARRAY(arena, g->nparam + 1, QccTensor);
+    QccTensor *out = QCC_NEW_ARRAY(arena, qcc_graph_result_count(g) + 1, QccTensor);
+    for (int i = 0; i < g->nparam; i++) in[i] = random_input(&r, arena, g->param[i]->type);
+    for (int i = 0; i < qcc_graph_result_count(g); i++)
+        out[i] = qcc_tensor_new(arena, qcc_graph_result(g, i)->type);
+    Seen want = {.arena = arena};
+    ck_assert_int_eq(qcc_interp_run(g, in, out, see, &want), QCC_OK);
+    Counts c;
+    static const char *const target[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4+vnni"};
+    for (int i = 0; i < 6; i++)
+        compare(g, qcc_target_find(target[i / 2]), i % 2 == 0, in, &want, what, &c);
+    qcc_arena_free(arena);
+    return c;
+}
+
+/* ---- samples of every op --------------------------------------------------------------------- */
+
+static const QccType *quantized(QccRandom *r, const QccType *t)
+{
+    float scale = qcc_random_f32(r, 0.005f, 0.05f);
+    int32_t zero = (int32_t)qcc_random_range(r, 90, 160);
+    return qcc_type_quantized(ir, t, QCC_U8, qcc_quant_tensor(ir, QCC_U8, scale, zero));
+}
+
+/* A constant of i8 per channel, or i32 for a bias, in the place of an f32 one. */
+static void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int index, bool bias, int axis)
+{
+    const QccValue *old = op->in[index].value;
+    int64_t dim[QCC_MAX_RANK], count = qcc_type_count(old->type);
+    ck_assert(qcc_type_extents(old->type, dim));
+    int rank = old->type->rank;
+    if (axis < 0) axis += rank;
+    QccDtype dtype = bias ? QCC_I32 : QCC_I8;
+    void *data = qcc_alloc_array(arena, count, 4);
+    for (int64_t i = 0; i < count; i++) {
+        if (bias)
+            ((int32_t *)data)[i] = (int32_t)qcc_random_range(r, -5000, 5000);
+        else
+            ((int8_t *)data)[i] = (int8_t)qcc_random_range(r, -127, 127);
+    }
+    float *scale = QCC_NEW_ARRAY(arena, count + 1, float);
+    for (int64_t i = 0; i < count; i++) scale[i] = qcc_random_f32(r, 0.001f, 0.01f);
+    if (bias) { /* counts in what the accumulator counts in */
+        const float *sx = op->in[0].value->type->quant->scale->data;
+        const float *sw = op->in[1].value->type->quant->scale->data;
+        for (int64_t i = 0; i < count; i++) scale[i] = (float)((double)sx[0] * sw[i]);
+    }
+    const QccQuant *q =
+        bias ? qcc_quant_axis(ir, QCC_I32, rank, axis, dim[axis], scale, NULL, INT32_MIN, INT32_MAX)
+             : qcc_quant_axis(ir, QCC_I8, rank, axis, dim[axis], scale, NULL, -127, 127);
+    QccValue *v =
+        qcc_const_new(op->graph, op, NULL, qcc_blob(arena, dtype, rank, dim, data, false), q);
+    qcc_op_set_operand(op, index, v);
+}
+
+/* Gives the one op of a sample quantized operands and a quantized result, as its rule says. */
+static bool quantize_sample(QccRandom *r, QccArena *arena, const QccOpDef *def, QccGraph *g)
+{
+    QccOp *op = qcc_graph_yield(g)->prev;
+    if (def->quant.kind == QCC_QUANT_FLOAT || op->def != def) return false;
+    bool affine = def->quant.kind == QCC_QUANT_AFFINE;
+    bool same = def->quant.kind == QCC_QUANT_SAME_SCALE;
+    const QccQuant *shared = NULL;
+    for (int i = 0; i < op->nin; i++) {
+        QccValue *v = op->in[i].value;
+        if (!v || v->type->dtype != QCC_F32) continue;
+        bool weight = affine && i == def->quant.weight && qcc_value_const(v);
+        bool bias = affine && def->quant.bias && i == def->quant.bias;
+        if (weight || bias) {
+            quantize_const(r, arena, op, i, bias, bias ? 0 : def->quant.weight_axis);
+            continue;
+        }
+        if (qcc_value_const(v)) return false;
+        const QccType *t = quantized(r, v->type);
+        if (!same || !shared) shared = t->quant;
+        qcc_value_set_type(v, qcc_type_quantized(ir, v->type, QCC_U8, shared));
+    }
+    if (qcc_op_reinfer(op) != QCC_OK || op->out[0].type->dtype != QCC_F32) return false;
+    const QccType *t = quantized(r, op->out[0].type);
+    if (same) t = qcc_type_quantized(ir, t, QCC_U8, shared);
+    qcc_value_set_type(&op->out[0], t);
+    return true;
+}
+
+static const QccOpDef *sampled;
+
+static void check_samples(void *user)
+{
+    (void)user;
+    int evals = 0, runs = 0;
+    for (uint64_t seed = 0; seed < 2 * SEEDS; seed++) {
+        QccRandom r;
+        qcc_random_init(&r, seed / 2);
+        QccArena *arena = qcc_arena_new(&mem);
+        QccGraph *g = qcc_graph_new(ir, arena, "sample");
+        QccSample s = {.graph = g, .random = &r};
+        sampled->sample(&r, &s);
+        bool run = seed % 2 == 0 || (s.quantizable && quantize_sample(&r, arena, sampled, g));
+        char what[100];
+        snprintf(what, sizeof what, "%s, seed %d%s", sampled->name, (int)(seed / 2),
+                 seed % 2 ? ", quantized" : "");
+        if (run) {
+            ck_assert_msg(qcc_graph_verify(g) == QCC_OK, "%s", what);
+            evals += check_graph(g, seed, what).evals > 0;
+            runs++;
+        }
+        qcc_arena_free(arena);
+    }
+    if (evals) printf("%s: %d of %d samples run through eval\n", sampled->name, evals, runs);
+}
+
+START_TEST(test_samples)
+{
+    ir = qcc_ir_new(&mem, print_diagnostic, NULL);
+    ck_assert_ptr_nonnull(ir);
+    if (_i < ir->nop && ir->op[_i]->sample) {
+        sampled = ir->op[_i];
+        ck_assert(qcc_mem_protect(&mem, check_samples, NULL));
+    }
+    qcc_ir_free(ir);
+}
+END_TEST
+
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
+/* A graph being built by hand; weights and scales are random. */
+typedef struct Build {
+    QccGraph *g;
+    QccRandom r;
+    QccArena *arena;
+} Build;
+
+static QccValue *param(Build *b, QccDtype dtype, int rank, const int64_t *dim)
+{
+    const QccType *t = qcc_type_shape(ir, QCC_F32, rank, dim);
+    return qcc_graph_add_param(b->g, NULL, dtype == QCC_U8 ? quantized(&b->r, t) : t);
+}
+
+static QccValue *apply(QccGraph *g, const QccOpDef *def, QccValue *const *in, int nin,
+                       const void *attrs)
+{
+    QccOp *op;
+    ck_assert_int_eq(qcc_op_new(&op, g, NULL, def, (QccLoc){0}, NULL, in, nin, attrs), QCC_OK);
+    return &op->out[0];
+}
+
+static QccValue *apply1(QccGraph *g, const QccOpDef *def, QccValue *x)
+{
+    return apply(g, def, &x, 1, NULL);
+}
+
+static QccValue *apply2(QccGraph *g, const QccOpDef *def, QccValue *x, QccValue *y)
+{
+    return apply(g, def, (QccValue *[]){x, y}, 2, NULL);
+}
+
+/* Gives a value a quantized type. */
+static QccValue *quant(Build *b, QccValue *v)
+{
+    qcc_value_set_type(v, quantized(&b->r, v->type));
+    return v;
+}
+
+static QccValue *weights(Build *b, int rank, const int64_t *dim)
+{
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++) count *= dim[i];
+    int8_t *data = QCC_NEW_ARRAY(b->arena, count, int8_t);
+    for (int64_t i = 0; i < count; i++) data[i] = (int8_t)qcc_random_range(&b->r, -127, 127);
+    float *scale = QCC_NEW_ARRAY(b->arena, dim[0], float);
+    for (int64_t i = 0; i < dim[0]; i++) scale[i] = qcc_random_f32(&b->r, 0.0005f, 0.005f);
+    return qcc_const_new(b->g, NULL, NULL, qcc_blob(b->arena, QCC_I8, rank, dim, data, false),
+                         qcc_quant_axis(ir, QCC_I8, rank, 0, dim[0], scale, NULL, -127, 127));
+}
+
+/* A convolution by o filters of k x k, with padding that keeps the extents. */
+static QccValue *conv(Build *b, QccGraph *g, QccValue *x, QccValue *w, int64_t groups)
+{
+    int64_t pad = w->type->dim[1].n / 2;
+    QccConvAttrs a = {.stride = {2, {1, 1}},
+                      .pad = {4, {pad, pad, pad, pad}},
+                      .dilation = {2, {1, 1}},
+                      .groups = groups};
+    (void)b;
+    return apply(g, &qcc_op_conv2d, (QccValue *[]){x, w}, 2, &a);
+}
+
+static QccValue *filters(Build *b, int64_t o, int64_t k, int64_t c)
+{
+    return weights(b, 4, (int64_t[]){o, k, k, c});
+}
+
+/* fused { relu(conv(x, w) + r) }, quantized; r may be absent. */
+static QccValue *fused_conv(Build *b, QccValue *x, QccValue *w, QccValue *r)
+{
+    QccOp *op;
+    QccValue *in[] = {x, w, r};
+    ck_assert_int_eq(
+        qcc_op_new(&op, b->g, NULL, &qcc_op_fused, (QccLoc){0}, NULL, in, r ? 3 : 2, NULL), QCC_OK);
+    QccGraph *body = qcc_graph_new_body(op);
+    QccValue *v = conv(b, body, body->param[0], body->param[1], 1);
+    if (r) v = apply2(body, &qcc_op_add, v, body->param[2]);
+    v = apply1(body, &qcc_op_relu, v);
+    qcc_graph_set_results(body, &v, 1);
+    ck_assert_int_eq(qcc_op_reinfer(op), QCC_OK);
+    return quant(b, &op->out[0]);
+}
+
+static QccValue *reshape(QccGraph *g, QccValue *x, int rank, const int64_t *dim)
+{
+    QccShapeAttrs a = {.shape = {.n = rank}};
+    for (int i = 0; i < rank; i++) a.shape.v[i] = dim[i];
+    QccValue *y = apply(g, &qcc_op_reshape, &x, 1, &a);
+    if (x->type->quant)
+        qcc_value_set_type(y, qcc_type_quantized(ir, y->type, x->type->dtype, x->type->quant));
+    return y;
+}
+
+static void yield(Build *b, QccValue *v)
+{
+    qcc_graph_set_results(b->g, &v, 1);
+}
+
+static const int64_t image[] = {1, 6, 7, 5};
+
+static void build_maps(Build *b)
+{
+    QccValue *x = param(b, QCC_F32, 3, (int64_t[]){2, 3, 5});
+    yield(b, apply1(b->g, &qcc_op_exp, apply1(b->g, &qcc_op_relu, apply1(b->g, &qcc_op_neg, x))));
+}
+
+static void build_residual(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 4, image);
+    QccValue *w1 = filters(b, 9, 3, 5), *w2 = filters(b, 5, 3, 9);
+    yield(b, fused_conv(b, fused_conv(b, x, w1, NULL), w2, x));
+}
+
+static void build_depthwise(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 4, image);
+    QccValue *w1 = filters(b, 20, 1, 5), *w2 = filters(b, 20, 3, 1), *w3 = filters(b, 3, 1, 20);
+    QccValue *y = fused_conv(b, x, w1, NULL);
+    y = quant(b, conv(b, b->g, y, w2, 20));
+    yield(b, quant(b, conv(b, b->g, y, w3, 1)));
+}
+
+static QccValue *concat(Build *b, QccValue *x, QccValue *y)
+{
+    QccAxisAttrs a = {.axis = 3};
+    QccValue *v = apply(b->g, &qcc_op_concat, (QccValue *[]){x, y}, 2, &a);
+    if (x->type->quant) {
+        qcc_value_set_type(y, qcc_type_quantized(ir, y->type, QCC_U8, x->type->quant));
+        qcc_value_set_type(v, qcc_type_quantized(ir, v->type, QCC_U8, x->type->quant));
+    }
+    return v;
+}
+
+/* Both convolutions write into the padded image that the third one reads. */
+static void build_concat(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 4, image);
+    QccValue *w1 = filters(b, 4, 1, 5), *w2 = filters(b, 7, 3, 5), *w3 = filters(b, 6, 3, 11);
+    QccValue *y = concat(b, fused_conv(b, x, w1, NULL), fused_conv(b, x, w2, NULL));
+    yield(b, fused_conv(b, y, w3, NULL));
+}
+
+/* Read by a padded convolution and as a flat row; the row's classifier is a view's reader. */
+static void build_views(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 4, image);
+    QccValue *w1 = filters(b, 3, 1, 5), *w2 = filters(b, 2, 3, 3);
+    QccValue *w3 = weights(b, 2, (int64_t[]){10, 126});
+    QccValue *y = fused_conv(b, x, w1, NULL), *z = fused_conv(b, y, w2, NULL);
+    QccValue *row = reshape(b->g, y, 2, (int64_t[]){1, 126});
+    QccValue *c = apply2(b->g, &qcc_op_fc, row, w3);
+    QccValue *s = apply1(b->g, &qcc_op_softmax, c);
+    qcc_graph_set_results(b->g, (QccValue *[]){s, z, reshape(b->g, z, 1, (int64_t[]){84})}, 3);
+}
+
+/* A sum may not overwrite what it reads in another order, and does not. */
+static void build_outer_sum(Build *b)
+{
+    QccValue *x = apply1(b->g, &qcc_op_neg, param(b, QCC_F32, 2, (int64_t[]){3, 3}));
+    QccValue *y = reshape(b->g, x, 3, (int64_t[]){3, 1, 3});
+    QccValue *z = apply1(b->g, &qcc_op_neg, apply2(b->g, &qcc_op_add, y, x));
+    qcc_graph_set_results(b->g, (QccValue *[]){z}, 1);
+}
+
+/* Results that are a parameter, a constant, the same twice, and a view of one. */
+static void build_results(Build *b)
+{
+    QccValue *x = param(b, QCC_F32, 2, (int64_t[]){2, 3});
+    float data[4] = {1, 2, 3, 4};
+    int64_t dim = 4;
+    QccValue *c =
+        qcc_const_new(b->g, NULL, NULL, qcc_blob(b->arena, QCC_F32, 1, &dim, data, true), NULL);
+    QccValue *y = apply1(b->g, &qcc_op_neg, x);
+    QccValue *v = reshape(b->g, y, 1, (int64_t[]){6});
+    qcc_graph_set_results(b->g, (QccValue *[]){x, c, y, y, v}, 5);
+}
+
+static void build_table(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 2, (int64_t[]){3, 50});
+    yield(b, quant(b, apply1(b->g, &qcc_op_tanh, x)));
+}
+
+static void build_float(Build *b)
+{
+    QccValue *x = param(b, QCC_F32, 4, image);
+    float *data = QCC_NEW_ARRAY(b->arena, 8 * 3 * 3 * 5, float);
+    for (int i = 0; i < 8 * 3 * 3 * 5; i++) data[i] = qcc_random_f32(&b->r, -1, 1);
+    QccBlob *w = qcc_blob(b->arena, QCC_F32, 4, (int64_t[]){8, 3, 3, 5}, data, false);
+    QccValue *y = conv(b, b->g, x, qcc_const_new(b->g, NULL, NULL, w, NULL), 1);
+    yield(b, apply1(b->g, &qcc_op_relu, y));
+}
+
+/* What a graph lowers to. */
+typedef struct Example {
+    const char *name;
+    void (*build)(Build *b);
+    Counts counts; /* without taps: kernels, evals, fills */
+} Example;
+
+static const Example examples[] = {
+    {"maps in place", build_maps, {3, 0, 0}},
+    {"residual", build_residual, {3, 0, 2}},    /* the input gets a halo by a copy */
+    {"depthwise", build_depthwise, {4, 0, 1}},  /* the input gets slack by a copy */
+    {"concatenation", build_concat, {4, 0, 2}}, /* no copy behind the convolutions */
+    {"views", build_views, {7, 0, 1}},          /* input, flat row, second result */
+    {"outer sum", build_outer_sum, {3, 0, 0}},
+    {"results", build_results, {5, 0, 0}},
+    {"table", build_table, {1, 0, 0}},
+    {"float", build_float, {3, 0, 1}},
+};
+
+static const Example *example;
+
+static void check_example(void *user)
+{
+    (void)user;
+    Build b = {.arena = qcc_arena_new(&mem)};
+    qcc_random_init(&b.r, 3);
+    b.g = qcc_graph_new(ir, b.arena, "example");
+    example->build(&b);
+    ck_assert_msg(qcc_graph_verify(b.g) == QCC_OK, "%s", example->name);
+    Counts c = check_graph(b.g, 5, example->name), want = example->counts;
+    ck_assert_msg(memcmp(&c, &want, sizeof c) == 0, "%s: %d kernels, %d evals, %d fills",
+                  example->name, c.kernels, c.evals, c.fills);
+    qcc_arena_free(b.arena);
+}
+
+START_TEST(test_examples)
+{
+    example = &examples[_i];
+    ir = qcc_ir_new(&mem, print_diagnostic, NULL);
+    ck_assert_ptr_nonnull(ir);
+    ck_assert(qcc_mem_protect(&mem, check_example, NULL));
+    qcc_ir_free(ir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lower");
+    TCase *tcase = tcase_create("lower");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, test_samples, 0, 80);
+    tcase_add_loop_test(tcase, test_examples, 0, (int)(sizeof examples / sizeof examples[0]));
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
