@@ -73,18 +73,33 @@ static inline double rne_f64(double x)
     return fabs(x) < 0x1p52 ? copysign((x + magic) - magic, x) : x;
 }
 
-/* a * b + c rounded once. The product is exact in double; the sum is rounded to odd (Boldo and
- * Melquiond, 2008), after which the rounding to float is the only one that counts. */
-static inline float fma_f32(float a, float b, float c)
+/* The same source, compiled for processors with and without fma: one instruction, or a slow call of
+ * the C library with the same result. */
+static inline __attribute__((always_inline)) void fma_block(float *restrict r,
+                                                            const float *restrict a,
+                                                            const float *restrict b,
+                                                            const float *restrict c)
 {
-    double p = (double)a * b, s = p + c;
-    double t = s - p, rest = (p - (s - t)) + (c - t); /* TwoSum: s + rest is exact */
-    int64_t u;
-    memcpy(&u, &s, sizeof u);
-    int64_t away = (rest > 0) == (s > 0) ? 1 : -1;
-    u += ((rest > 0) | (rest < 0)) & ~u & 1 ? away : 0;
-    memcpy(&s, &u, sizeof s);
-    return (float)s;
+    for (int i = 0; i < BLOCK; i++) r[i] = fmaf(a[i], b[i], c[i]);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) static void fma_block_avx2(float *r, const float *a,
+                                                               const float *b, const float *c)
+{
+    fma_block(r, a, b, c);
+}
+#endif
+
+static void step_fma(float *r, const void *const *in)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) {
+        fma_block_avx2(r, in[0], in[1], in[2]);
+        return;
+    }
+#endif
+    fma_block(r, in[0], in[1], in[2]);
 }
 
 /* Expressions never convert what does not fit; these keep stray lanes from undefined behaviour. */
@@ -171,7 +186,7 @@ static void step_f32(int op, void *r, const void *const *in)
         FLOATING(float, f, int32_t);
         SELECT(float)
     case QCC_EX_rne: EACH(float, float, rne_f32(a[i]));
-    case QCC_EX_fma: EACH(float, float, fma_f32(a[i], b[i], c[i]));
+    case QCC_EX_fma: step_fma(r, in); return;
     }
 }
 
