@@ -85,8 +85,8 @@ int qcc_lower_arg_node(QccExpr *e, const QccLoweredKernel *k, int arg)
 int qcc_lower_real_node(QccKernelList *list, QccExpr *e, QccLoweredKernel *k, int arg,
                         const QccType *type)
 {
-    float scale;
-    int32_t zero;
+    float scale = 1;
+    int32_t zero = 0;
     int x = qcc_lower_arg_node(e, k, arg);
     if (!type->quant) return type->dtype == QCC_F32 ? x : -1;
     if (type->quant->kind != QCC_QUANT_STATIC || !qcc_quant_is_tensor(type->quant, &scale, &zero))

@@ -50,7 +50,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)
 {
     const QccPoolAttrs *a = op->attrs;
-    float scale;
+    float scale = 1;
     int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], *n;
     QCC_TRY(qcc_op_tensor_quant(op, 0, &scale, NULL));
     if (!qcc_type_extents(op->in[0].value->type, xd) || !qcc_type_extents(op->out[0].type, yd))
@@ -72,7 +72,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     qcc_type_extents(op->in[0].value->type, xd);
     qcc_type_extents(op->out[0].type, yd);
     if (op->in[0].value->type->quant) { /* a zero point for each tap that exists */
-        int32_t zero;
+        int32_t zero = 0;
         QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
         int32_t *correction = QCC_NEW_ARRAY(list->arena, yd[1] * yd[2] + 1, int32_t);
         for (int64_t i = 0; i < yd[1] * yd[2]; i++)

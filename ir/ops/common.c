@@ -91,7 +91,7 @@ int32_t qcc_load_integer(const QccTensor *t, int64_t i)
 
 QccStatus qcc_unit_scale(const QccOp *op, int64_t n, QccArena *arena, QccUnit *unit)
 {
-    float scale;
+    float scale = 1;
     QCC_TRY(qcc_op_tensor_quant(op, 0, &scale, NULL));
     unit->rank = op->out[0].type->rank;
     for (int i = 0; i < unit->rank; i++) unit->dim[i] = 1;
@@ -103,7 +103,7 @@ QccStatus qcc_unit_scale(const QccOp *op, int64_t n, QccArena *arena, QccUnit *u
 QccStatus qcc_lower_correct_zero(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
                                  int64_t n)
 {
-    int32_t zero;
+    int32_t zero = 0;
     if (!op->in[0].value->type->quant) return QCC_OK;
     QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
     int32_t *correction = QCC_NEW(list->arena, int32_t);
@@ -246,8 +246,8 @@ static int64_t to_integer(double x, QccDtype dtype)
 void qcc_element_of(const QccType *type, double real, void *out)
 {
     int64_t i;
-    float scale;
-    int32_t zero;
+    float scale = 1;
+    int32_t zero = 0;
     memset(out, 0, 8);
     if (type->quant && qcc_quant_is_tensor(type->quant, &scale, &zero)) {
         i = qcc_quantize_f32((float)real, scale, zero, type->quant->qmin, type->quant->qmax);

@@ -47,41 +47,52 @@ QccStatus qcc_product_init(QccProduct *p, const QccOp *op, const QccTensor *in,
     return QCC_OK;
 }
 
-/* The same source, compiled for processors with and without fma: one instruction, or a slow call of
- * the C library with the same result. */
-static inline __attribute__((always_inline)) void fma_row(QccNumber *restrict acc, float x,
+/* acc[o] += x[o * step] * w[o], step 0 or 1. The same source, compiled for processors with and
+ * without fma: one instruction, or a slow call of the C library with the same result. */
+static inline __attribute__((always_inline)) void fma_row(QccNumber *restrict acc,
+                                                          const QccNumber *restrict x, int step,
                                                           const QccNumber *restrict w, int64_t n)
 {
-    for (int64_t o = 0; o < n; o++) acc[o].f = fmaf(x, w[o].f, acc[o].f);
+    for (int64_t o = 0; o < n; o++) acc[o].f = fmaf(x[o * step].f, w[o].f, acc[o].f);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static void fma_row_avx2(QccNumber *acc, float x,
-                                                             const QccNumber *w, int64_t n)
+__attribute__((target("avx2,fma"))) static void
+fma_row_avx2(QccNumber *acc, const QccNumber *x, int step, const QccNumber *w, int64_t n)
 {
-    fma_row(acc, x, w, n);
+    if (step)
+        fma_row(acc, x, 1, w, n);
+    else
+        fma_row(acc, x, 0, w, n);
 }
 #endif
 
-static void fma_row_any(QccNumber *acc, float x, const QccNumber *w, int64_t n)
+static void multiply_add(bool integer, QccNumber *acc, const QccNumber *x, int step,
+                         const QccNumber *w, int64_t n)
 {
+    if (integer) { /* unsigned: wraps */
+        for (int64_t o = 0; o < n; o++)
+            acc[o].i = (int32_t)((uint32_t)acc[o].i + (uint32_t)x[o * step].i * (uint32_t)w[o].i);
+        return;
+    }
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) {
-        fma_row_avx2(acc, x, w, n);
+        fma_row_avx2(acc, x, step, w, n);
         return;
     }
 #endif
-    fma_row(acc, x, w, n);
+    fma_row(acc, x, step, w, n);
 }
 
 void qcc_product_step(bool integer, QccNumber *acc, QccNumber x, const QccNumber *w, int64_t n)
 {
-    if (!integer) {
-        fma_row_any(acc, x.f, w, n);
-        return;
-    }
-    for (int64_t o = 0; o < n; o++) /* unsigned: wraps */
-        acc[o].i = (int32_t)((uint32_t)acc[o].i + (uint32_t)x.i * (uint32_t)w[o].i);
+    multiply_add(integer, acc, &x, 0, w, n);
+}
+
+void qcc_product_pairs(bool integer, QccNumber *acc, const QccNumber *x, const QccNumber *w,
+                       int64_t n)
+{
+    multiply_add(integer, acc, x, 1, w, n);
 }
 
 void qcc_product_bias(bool integer, QccNumber *acc, const QccNumber *bias, int64_t n)
@@ -106,7 +117,7 @@ const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t
 
 QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit)
 {
-    float sx;
+    float sx = 1;
     QCC_TRY(qcc_op_tensor_quant(op, 0, &sx, NULL));
     const QccType *w = op->in[1].value->type, *y = op->out[0].type;
     int64_t dim[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0};
@@ -193,7 +204,7 @@ QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKern
     }
     const QccBlob *bias = has_bias ? qcc_lower_const(op, 2) : NULL;
     if (has_bias && (!bias || bias->dtype != QCC_I32)) return QCC_ERROR_UNSUPPORTED;
-    int32_t zero;
+    int32_t zero = 0;
     if (!qcc_quant_is_tensor(x->quant, NULL, &zero)) return QCC_ERROR_UNSUPPORTED;
     uint32_t *correction = QCC_NEW_ARRAY(list->arena, co, uint32_t); /* unsigned: wraps */
     const int8_t *q = packed->data;

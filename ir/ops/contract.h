@@ -28,6 +28,9 @@ QccStatus qcc_product_init(QccProduct *p, const QccOp *op, const QccTensor *in,
 
 /* acc[o] += x * w[o] for o < n, the f32 way or the integer way. */
 void qcc_product_step(bool integer, QccNumber *acc, QccNumber x, const QccNumber *w, int64_t n);
+/* acc[o] += x[o] * w[o], likewise. */
+void qcc_product_pairs(bool integer, QccNumber *acc, const QccNumber *x, const QccNumber *w,
+                       int64_t n);
 /* acc[o] += bias[o] */
 void qcc_product_bias(bool integer, QccNumber *acc, const QccNumber *bias, int64_t n);
 /* w[rows][cols] -> [cols][rows] */

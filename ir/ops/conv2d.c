@@ -59,23 +59,33 @@ static QccStatus infer(QccOp *op, const QccType **result)
 /* ---- meaning ----------------------------------------------------------------------------------
  */
 
-/* One output pixel. `w` is [kh][kw][c][o] here, so that neighbouring outputs lie side by side. */
-static void pixel(const QccProduct *p, const QccConvAttrs *a, const int64_t *xd, const int64_t *wd,
-                  const QccNumber *w, const QccNumber *image, int64_t oy, int64_t ox, QccNumber *y)
+/* One tap of one output pixel: `x` is the input pixel, `w` this tap of the weights as [c][o], so
+ * that neighbouring outputs lie side by side. */
+static void tap(const QccProduct *p, int64_t groups, int64_t ci, int64_t co, const QccNumber *x,
+                const QccNumber *w, QccNumber *y)
 {
-    int64_t co = wd[0] / a->groups, ci = wd[3];
+    if (ci == 1 && co == 1) { /* depthwise: a row of products in place of groups of one */
+        qcc_product_pairs(p->integer, y, x, w, groups);
+        return;
+    }
+    for (int64_t g = 0; g < groups; g++) {
+        for (int64_t c = 0; c < ci; c++)
+            qcc_product_step(p->integer, y + g * co, x[g * ci + c], w + (c * groups + g) * co, co);
+    }
+}
+
+/* One output pixel; `nothing` is a pixel of zeros. */
+static void pixel(const QccProduct *p, const QccConvAttrs *a, const int64_t *xd, const int64_t *wd,
+                  const QccNumber *w, const QccNumber *image, const QccNumber *nothing, int64_t oy,
+                  int64_t ox, QccNumber *y)
+{
     for (int64_t ky = 0; ky < wd[1]; ky++) {
-        for (int64_t kx = 0; kx < wd[2]; kx++) {
+        for (int64_t kx = 0; kx < wd[2]; kx++, w += wd[3] * wd[0]) {
             int64_t iy = oy * a->stride.v[0] - a->pad.v[0] + ky * a->dilation.v[0];
             int64_t ix = ox * a->stride.v[1] - a->pad.v[1] + kx * a->dilation.v[1];
             bool inside = iy >= 0 && iy < xd[1] && ix >= 0 && ix < xd[2];
-            const QccNumber *x = inside ? image + (iy * xd[2] + ix) * xd[3] : NULL;
-            for (int64_t c = 0; c < ci; c++, w += wd[0]) {
-                for (int64_t g = 0; g < a->groups; g++) {
-                    QccNumber value = x ? x[g * ci + c] : (QccNumber){0};
-                    qcc_product_step(p->integer, y + g * co, value, w + g * co, co);
-                }
-            }
+            const QccNumber *x = inside ? image + (iy * xd[2] + ix) * xd[3] : nothing;
+            tap(p, a->groups, wd[3], wd[0] / a->groups, x, w, y);
         }
     }
     if (p->bias) qcc_product_bias(p->integer, y, p->bias, wd[0]);
@@ -88,13 +98,14 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     QCC_TRY(qcc_product_init(&p, op, in, result, qcc_op_has(op, 2), arena));
     const int64_t *xd = in[0].dim, *wd = in[1].dim, *yd = result->dim;
     const QccNumber *w = qcc_product_transpose(p.w, wd[0], wd[1] * wd[2] * wd[3], arena);
+    const QccNumber *nothing = QCC_NEW_ARRAY(arena, xd[3], QccNumber);
     for (int64_t i = 0; i < result->count; i++) p.y[i].i = 0;
     QccNumber *y = p.y;
     for (int64_t n = 0; n < yd[0]; n++) {
         const QccNumber *image = p.x + n * xd[1] * xd[2] * xd[3];
         for (int64_t oy = 0; oy < yd[1]; oy++) {
             for (int64_t ox = 0; ox < yd[2]; ox++, y += yd[3])
-                pixel(&p, op->attrs, xd, wd, w, image, oy, ox, y);
+                pixel(&p, op->attrs, xd, wd, w, image, nothing, oy, ox, y);
         }
     }
     return QCC_OK;

@@ -125,8 +125,8 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccType *a = op->in[0].value->type, *b = op->in[1].value->type, *y = op->out[0].type;
     int rank = y->rank, last = rank - 1;
-    int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
-    int64_t sa[QCC_MAX_RANK], sb[QCC_MAX_RANK];
+    int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK], pitch[QCC_MAX_RANK] = {0};
+    int64_t sa[QCC_MAX_RANK] = {0}, sb[QCC_MAX_RANK] = {0};
     if (!list->in[0] || !qcc_type_extents(y, dim) || !qcc_type_extents(a, ad) ||
         !qcc_type_extents(b, bd))
         return QCC_ERROR_UNSUPPORTED;

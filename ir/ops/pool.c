@@ -17,14 +17,14 @@ QccStatus qcc_pool_infer(QccOp *op, const QccType **result)
                             qcc_op_type_text(op, 0));
     QccDim dim[4] = {x->dim[0], {0}, {0}, x->dim[3]};
     for (int i = 0; i < 2; i++) {
-        int64_t k = a->kernel.v[i], d = a->dilation.v[i], before = a->pad.v[i],
-                after = a->pad.v[2 + i];
-        if (before > (k - 1) * d || after > (k - 1) * d)
+        int64_t k = a->kernel.v[i], d = a->dilation.v[i], span = (k - 1) * d;
+        int64_t before = a->pad.v[i], after = a->pad.v[2 + i];
+        if (before > span || after > span)
             return qcc_op_error(op,
                                 "'%s' needs a pad smaller than the window; in dimension %d they "
                                 "are %lld, %lld and %lld",
                                 op->def->name, 1 + i, (long long)before, (long long)after,
-                                (long long)((k - 1) * d + 1));
+                                (long long)span + 1);
         QCC_TRY(
             qcc_infer_window(op, 1 + i, k, a->stride.v[i], d, before, after, a->ceil, &dim[1 + i]));
     }

@@ -203,7 +203,7 @@ QccStatus qcc_reduce_eval(const QccOp *op, const QccTensor *in, const QccTensor 
         eval_f32(&in[0], result, mask, first, kind);
         return QCC_OK;
     }
-    int32_t zero;
+    int32_t zero = 0;
     QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
     eval_integer(&in[0], result, mask, zero, kind);
     return QCC_OK;
