@@ -116,9 +116,6 @@ static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, 
                      d->dim_param[0];
         if (known && d->dim_value >= 0) { /* some writers say -1 for an extent not known */
             dim[i] = qcc_dim(d->dim_value);
-            if (!qcc_mul_i64(&bytes, bytes, d->dim_value)) {
-                return qcc_error(im->d, loc, "the extents of input '%s' are too large", info->name);
-            }
         } else {
             if (im->nsymbol == SYMBOLS) {
                 return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "more than %d dynamic extents",
@@ -193,6 +190,10 @@ static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodePro
         return qcc_sprintf(im->scratch, "unsupported op '%s' of domain '%s'", type, p->domain);
     }
     int since;
+    if (im->opset < OPSET_MIN) {
+        return qcc_sprintf(im->scratch, "unsupported op '%s': of opset %lld, wanted %d or newer",
+                           type, (long long)im->opset, OPSET_MIN);
+    }
     if (!qcc_onnx_find_row(type, im->opset, &since)) {
         if (since) {
             return qcc_sprintf(im->scratch,
@@ -232,14 +233,7 @@ static QccStatus list_unsupported(QccOnnxImport *im, const Onnx__GraphProto *g)
     if (count > UNSUPPORTED_LISTED) {
         qcc_note(im->d, loc, "and %lld more nodes", (long long)count - UNSUPPORTED_LISTED);
     }
-    if (count) return QCC_ERROR_UNSUPPORTED;
-    for (size_t i = 0; i < g->n_input; i++) {
-        const QccOnnxValue *v = find_value(im, g->input[i]->name);
-        if (!v->unsupported) continue;
-        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "input '%s' is %s", v->name,
-                        v->unsupported);
-    }
-    return QCC_OK;
+    return count ? QCC_ERROR_UNSUPPORTED : QCC_OK;
 }
 
 /* ---- nodes -------------------------------------------------------------------------------- */
@@ -264,8 +258,8 @@ static QccStatus find_operands(QccOnnxNode *n)
             return qcc_onnx_wrong(n, "reads '%s', which nothing before it makes", p->input[i]);
         }
         if (!n->in[i]->value && !n->in[i]->blob) {
-            return qcc_onnx_unsupported(n, "its input '%s' is an output that is not computed",
-                                        p->input[i]);
+            return qcc_onnx_unsupported(n, "its input '%s' is %s", p->input[i],
+                                        n->in[i]->unsupported);
         }
     }
     return QCC_OK;
@@ -278,7 +272,11 @@ static QccStatus bind_outputs(const QccOnnxNode *n)
         if (!name[0]) continue;
         QccOnnxValue *v = add_value(n->im, name);
         if (!v) return qcc_onnx_wrong(n, "defines '%s' a second time", name);
-        v->value = n->out[i]; /* NULL, a mask or an index: matters only when it is read */
+        v->value = n->out[i];
+        if (v->value) continue;
+        /* A mask or an index: matters only when it is read. */
+        v->unsupported = qcc_sprintf(n->im->scratch, "output %d of '%s', which is not computed", i,
+                                     n->proto->op_type);
     }
     return QCC_OK;
 }
@@ -322,8 +320,8 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
             v->value = qcc_const_new(im->graph, NULL, qcc_onnx_value_name(im, name), v->blob, NULL);
         }
         if (!v->value) {
-            return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "output '%s' is not supported",
-                            name);
+            return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "unsupported op: result '%s' is %s",
+                            name, v->unsupported);
         }
         /* An Identity before an output leaves the name of its operand. */
         bool first = v->value->def != NULL;
@@ -342,20 +340,31 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
 static QccStatus find_opset(QccOnnxImport *im, const Onnx__ModelProto *m)
 {
     QccLoc loc = {.file = im->file};
-    im->opset = m->has_ir_version && m->ir_version >= 3 ? 0 : 1;
+    im->opset = 1; /* what a file means that does not say it */
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->opset_import[i];
         if (o->domain && o->domain[0] && strcmp(o->domain, "ai.onnx")) continue;
         im->opset = o->version;
     }
-    if (im->opset == 0) return qcc_error(im->d, loc, "the model does not say which opset it uses");
-    if (im->opset < OPSET_MIN) {
-        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "opset %lld, wanted %d or newer",
-                        (long long)im->opset, OPSET_MIN);
-    }
+    if (im->opset < 1)
+        return qcc_error(im->d, loc, "the model's opset is %lld", (long long)im->opset);
     if (im->opset > OPSET_KNOWN) {
         qcc_warn(im->d, loc, "opset %lld is newer than %d, the newest that is known here",
                  (long long)im->opset, OPSET_KNOWN);
+    }
+    return QCC_OK;
+}
+
+/* Inputs of types that do not exist here and that no node reads: the program could not take them.
+ */
+static QccStatus check_inputs(const QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QccLoc loc = {.file = im->file};
+    for (size_t i = 0; i < g->n_input; i++) {
+        const QccOnnxValue *v = find_value(im, g->input[i]->name);
+        if (!v->unsupported) continue;
+        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "input '%s' is %s", v->name,
+                        v->unsupported);
     }
     return QCC_OK;
 }
@@ -366,6 +375,7 @@ static QccStatus import_graph(QccOnnxImport *im, const Onnx__GraphProto *g)
     QCC_TRY(add_inputs(im, g));
     QCC_TRY(list_unsupported(im, g));
     for (size_t i = 0; i < g->n_node; i++) QCC_TRY(import_node(im, g->node[i]));
+    QCC_TRY(check_inputs(im, g));
     QCC_TRY(set_results(im, g));
     if (im->tensors.denormals) {
         QccLoc loc = {.file = im->file};

@@ -170,6 +170,7 @@ QccStatus qcc_onnx_global_pool(QccOnnxNode *n);
 /* onnx_math.c */
 QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
 QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */
+QccStatus qcc_onnx_pow(QccOnnxNode *n);
 QccStatus qcc_onnx_mean(QccOnnxNode *n);
 QccStatus qcc_onnx_scalars(QccOnnxNode *n); /* alpha and beta as attributes */
 QccStatus qcc_onnx_clip(QccOnnxNode *n);
@@ -178,7 +179,7 @@ QccStatus qcc_onnx_gemm(QccOnnxNode *n);
 QccStatus qcc_onnx_matmul(QccOnnxNode *n);
 QccStatus qcc_onnx_batchnorm(QccOnnxNode *n);
 QccStatus qcc_onnx_layer_norm(QccOnnxNode *n);
-QccStatus qcc_onnx_softmax_flat(QccOnnxNode *n); /* before opset 13: over a 2-D view */
+QccStatus qcc_onnx_softmax_from(QccOnnxNode *n); /* before opset 13 */
 QccStatus qcc_onnx_softmax(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce(QccOnnxNode *n);
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);

@@ -47,6 +47,9 @@ static QccStatus give_nchw(QccOnnxNode *n, QccValue *y, int spatial)
 static QccStatus spatial_rank(const QccOnnxNode *n, const QccValue *x, int *spatial)
 {
     *spatial = x->type->rank - 2;
+    if (!x->type->quant && !qcc_dtype_is_float(x->type->dtype)) {
+        return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(x->type->dtype));
+    }
     if (*spatial == 1 || *spatial == 2) return QCC_OK;
     if (*spatial < 1) return qcc_onnx_wrong(n, "needs x[n,c,...], found rank %d", x->type->rank);
     return qcc_onnx_unsupported(n, "%d spatial dimensions", *spatial);

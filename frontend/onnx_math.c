@@ -18,6 +18,29 @@ QccStatus qcc_onnx_plain(QccOnnxNode *n)
     return qcc_onnx_emit_out(n, n->row->def, in, n->nin, NULL);
 }
 
+/* An exponent of another type than the base is converted where it is known. */
+QccStatus qcc_onnx_pow(QccOnnxNode *n)
+{
+    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
+    QccDtype base = in[0]->type->dtype, exponent = in[1]->type->dtype;
+    const QccBlob *blob = qcc_onnx_blob(n, 1);
+    if (!qcc_dtype_is_float(base)) {
+        return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(base));
+    }
+    if (base != exponent) {
+        if (!blob || base != QCC_F32) {
+            return qcc_onnx_unsupported(n, "%s to the power of %s", qcc_dtype_name(base),
+                                        qcc_dtype_name(exponent));
+        }
+        int64_t count = qcc_type_count(in[1]->type);
+        float *x = qcc_alloc_array(n->im->arena, count ? count : 1, sizeof *x);
+        for (int64_t i = 0; i < count; i++) x[i] = (float)qcc_onnx_real(n, blob, i);
+        blob = qcc_blob(n->im->arena, QCC_F32, blob->rank, blob->dim, x, false);
+        in[1] = qcc_const_new(n->im->graph, NULL, NULL, blob, NULL);
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_pow, in, 2, NULL);
+}
+
 /* Max(a, b, c) is max(max(a, b), c); of one operand it is that operand. */
 static QccStatus chain(QccOnnxNode *n, QccValue **out, const char *name)
 {
@@ -203,38 +226,36 @@ QccStatus qcc_onnx_layer_norm(QccOnnxNode *n)
     return qcc_onnx_emit_out(n, &qcc_op_layer_norm, in, n->nin, &attrs);
 }
 
-QccStatus qcc_onnx_softmax(QccOnnxNode *n)
+/* Before opset 13, over all dimensions from the axis on, as the op here. */
+QccStatus qcc_onnx_softmax_from(QccOnnxNode *n)
 {
-    QccAxisAttrs attrs = {.axis = -1};
+    QccAxisAttrs attrs = {.axis = 1};
     QccValue *x = qcc_onnx_in(n, 0);
     QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
     QCC_TRY(qcc_onnx_axis(n, x->type->rank, &attrs.axis));
     return qcc_onnx_emit_out(n, &qcc_op_softmax, &x, 1, &attrs);
 }
 
-/* x is seen as [extents before axis, extents from axis on], and softmax runs over the second. */
-QccStatus qcc_onnx_softmax_flat(QccOnnxNode *n)
+/* Over one dimension, which becomes the last where others of more than 1 follow it. */
+QccStatus qcc_onnx_softmax(QccOnnxNode *n)
 {
-    QccAxisAttrs attrs = {.axis = 1};
-    QccValue *x = qcc_onnx_in(n, 0);
-    const QccType *t = x->type;
+    QccAxisAttrs attrs = {.axis = -1};
+    QccValue *x = qcc_onnx_in(n, 0), *y;
+    int rank = x->type->rank, swap[QCC_MAX_RANK];
     QCC_TRY(qcc_onnx_attr_int(n, "axis", &attrs.axis));
-    QCC_TRY(qcc_onnx_axis(n, t->rank, &attrs.axis));
-    bool plain = true; /* whatever follows the axis has extent 1 */
-    int64_t inner = 1;
-    for (int i = (int)attrs.axis; i < t->rank; i++) {
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent after its axis");
-        if (i > attrs.axis) plain &= t->dim[i].n == 1;
-        if (!qcc_mul_i64(&inner, inner, t->dim[i].n)) return qcc_onnx_wrong(n, "is too large");
+    QCC_TRY(qcc_onnx_axis(n, rank, &attrs.axis));
+    bool last = true;
+    for (int i = 0; i < rank; i++) {
+        swap[i] = i;
+        last &= i <= attrs.axis || (!x->type->dim[i].sym[0] && x->type->dim[i].n == 1);
     }
-    if (plain) return qcc_onnx_emit_out(n, &qcc_op_softmax, &x, 1, &attrs);
-
-    QccValue *y;
-    QccShapeAttrs flat = {.shape = {.n = 2, .v = {-1, inner}}};
-    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_reshape, NULL, &x, 1, &flat));
-    attrs.axis = 1;
+    if (last) return qcc_onnx_emit_out(n, &qcc_op_softmax, &x, 1, &attrs);
+    swap[attrs.axis] = rank - 1;
+    swap[rank - 1] = (int)attrs.axis;
+    attrs.axis = rank - 1;
+    QCC_TRY(qcc_onnx_transpose(n, &y, x, NULL, swap));
     QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_softmax, NULL, &y, 1, &attrs));
-    return qcc_onnx_reshape(n, &n->out[0], y, qcc_onnx_name(n, ""), t->rank, t->dim);
+    return qcc_onnx_transpose(n, &n->out[0], y, qcc_onnx_name(n, ""), swap);
 }
 
 QccStatus qcc_onnx_reduce(QccOnnxNode *n)
