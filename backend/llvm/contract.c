@@ -123,62 +123,82 @@ static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int n
     }
 }
 
-/* One run of taps; the block's accumulators and the address in B go on from one to the next. */
-static Val emit_run(const Contract *t, Val a, Val b, int mr, int nv, int last, Val *acc)
+/* How a loop walks over A: `per_run` iterations of `n` K steps in a run, then on by `to_run` to the
+ * next one, and after the last run of a row of taps by `to_row`; bytes, from the end of the run. */
+typedef struct Walk {
+    int64_t n, per_run, runs_per_row;
+    int64_t to_run, to_row;
+} Walk;
+
+static Walk walk_of(const Contract *t)
 {
-    QccEmit *e = t->e;
-    int n = mr * nv;
-    int64_t unroll = e->k->variant.unroll > 0 ? e->k->variant.unroll : 1;
-    int64_t whole = t->steps / unroll >= 2 ? t->steps / unroll * unroll : 0;
-    int64_t a_step = t->dot->a_elements * t->element;
-    if (whole) {
-        EmitLoop l;
-        Val carry[EMIT_CARRY];
-        for (int i = 0; i < n; i++) carry[i] = acc[i];
-        carry[n] = b;
-        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole * a_step), unroll * a_step, n + 1,
-                        carry);
-        for (int i = 0; i < n; i++) acc[i] = l.carry[i];
-        emit_steps(t, emit_at(e, a, l.i), l.carry[n], unroll, mr, nv, last, acc);
-        for (int i = 0; i < n; i++) carry[i] = acc[i];
-        carry[n] = emit_atc(e, l.carry[n], unroll * t->b_step);
-        emit_loop_end(e, &l, carry);
-        for (int i = 0; i < n; i++) acc[i] = l.carry[i];
-        b = l.carry[n];
-    }
-    int64_t rest = t->steps - whole;
-    emit_steps(t, emit_atc(e, a, whole * a_step), b, rest, mr, nv, last, acc);
-    return emit_atc(e, b, rest * t->b_step);
+    const QccContractShape *c = t->c;
+    int64_t n = t->e->k->variant.unroll > 0 ? t->e->k->variant.unroll : 1;
+    while (t->steps % n) n--;
+    Walk w = {.n = n, .per_run = t->steps / n, .runs_per_row = t->runs == c->kh ? 1 : c->kw};
+    int64_t run = t->steps * t->dot->a_elements, tap = c->dil_w * c->a_w;
+    w.to_run = (tap - run) * t->element;
+    w.to_row = (c->dil_h * c->a_h - (w.runs_per_row - 1) * tap - run) * t->element;
+    return w;
 }
 
-/* Loops over the runs: `level` 0 is the rows of taps, 1 the taps of a row where each is a run. */
-static Val emit_runs(const Contract *t, int level, Val a, Val b, int mr, int nv, int last, Val *acc)
+/* All K steps in one loop: nested loops would carry the accumulators through each of them, which
+ * costs the code generator more than these counters cost the code. */
+static void emit_k_loop(const Contract *t, Val a, Val b, int mr, int nv, int last, Val *acc)
 {
     QccEmit *e = t->e;
-    const QccContractShape *c = t->c;
-    int levels = t->runs == c->kh ? 1 : 2;
-    if (level == levels) return emit_run(t, a, b, mr, nv, last, acc);
-    int64_t count = level == 0 ? c->kh : c->kw;
-    int64_t apart = (level == 0 ? c->dil_h * c->a_h : c->dil_w * c->a_w) * t->element;
-    /* A handful of multiplies is cheaper than a loop around them. */
-    if (count == 1 || t->runs * t->steps * mr * nv <= 128) {
-        for (int64_t i = 0; i < count; i++)
-            b = emit_runs(t, level + 1, emit_atc(e, a, i * apart), b, mr, nv, last, acc);
-        return b;
-    }
+    Walk w = walk_of(t);
     int n = mr * nv;
-    EmitLoop l;
+    enum { A, B, LEFT, ROW, EXTRA };
     Val carry[EMIT_CARRY];
     for (int i = 0; i < n; i++) carry[i] = acc[i];
-    carry[n] = b;
-    emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, count), 1, n + 1, carry);
+    carry[n + A] = a;
+    carry[n + B] = b;
+    carry[n + LEFT] = emit_i64(e, w.per_run);
+    carry[n + ROW] = emit_i64(e, w.runs_per_row);
+    int extra = t->runs == 1 ? LEFT : w.runs_per_row == 1 ? ROW : EXTRA;
+    EmitLoop l;
+    emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, t->runs * w.per_run), 1, n + extra, carry);
     for (int i = 0; i < n; i++) acc[i] = l.carry[i];
-    a = emit_at(e, a, emit_mulc(e, l.i, apart));
-    carry[n] = emit_runs(t, level + 1, a, l.carry[n], mr, nv, last, acc);
+    emit_steps(t, l.carry[n + A], l.carry[n + B], w.n, mr, nv, last, acc);
     for (int i = 0; i < n; i++) carry[i] = acc[i];
+    a = emit_atc(e, l.carry[n + A], w.n * t->dot->a_elements * t->element);
+    if (t->runs > 1) {
+        Val left = emit_addc(e, l.carry[n + LEFT], -1), zero = emit_i64(e, 0);
+        Val run_ends = LLVMBuildICmp(e->b, LLVMIntEQ, left, zero, "");
+        Val jump = emit_i64(e, w.to_row);
+        if (w.runs_per_row > 1) {
+            Val row = emit_addc(e, l.carry[n + ROW], -1);
+            Val row_ends = LLVMBuildICmp(e->b, LLVMIntEQ, row, zero, "");
+            jump = LLVMBuildSelect(e->b, row_ends, jump, emit_i64(e, w.to_run), "");
+            row = LLVMBuildSelect(e->b, row_ends, emit_i64(e, w.runs_per_row), row, "");
+            carry[n + ROW] = LLVMBuildSelect(e->b, run_ends, row, l.carry[n + ROW], "");
+        }
+        a = emit_at(e, a, LLVMBuildSelect(e->b, run_ends, jump, zero, ""));
+        carry[n + LEFT] = LLVMBuildSelect(e->b, run_ends, emit_i64(e, w.per_run), left, "");
+    }
+    carry[n + A] = a;
+    carry[n + B] = emit_atc(e, l.carry[n + B], w.n * t->b_step);
     emit_loop_end(e, &l, carry);
     for (int i = 0; i < n; i++) acc[i] = l.carry[i];
-    return l.carry[n];
+}
+
+/* The sum over all taps. A handful of multiplies is written out. */
+static void emit_sum(const Contract *t, Val a, Val b, int mr, int nv, int last, Val *acc)
+{
+    enum { STRAIGHT = 128 };
+    QccEmit *e = t->e;
+    if (t->runs * t->steps * mr * nv > STRAIGHT) {
+        emit_k_loop(t, a, b, mr, nv, last, acc);
+        return;
+    }
+    int64_t per_row = t->runs == t->c->kh ? 1 : t->c->kw;
+    for (int64_t r = 0; r < t->runs; r++) {
+        int64_t offset =
+            r / per_row * t->c->dil_h * t->c->a_h + r % per_row * t->c->dil_w * t->c->a_w;
+        emit_steps(t, emit_atc(e, a, offset * t->element), emit_atc(e, b, r * t->steps * t->b_step),
+                   t->steps, mr, nv, last, acc);
+    }
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -189,7 +209,7 @@ static void emit_block(const Contract *t, const Place *p, int mr, int nv, int la
     Val acc[EMIT_CARRY];
     Typ type = emit_vector(t->f32 ? e->f32 : e->i32, e->lanes);
     for (int i = 0; i < mr * nv; i++) acc[i] = LLVMConstNull(type);
-    emit_runs(t, 0, p->a, p->b, mr, nv, last, acc);
+    emit_sum(t, p->a, p->b, mr, nv, last, acc);
     emit_block_epilogue(e, p->at, acc, mr, nv, last);
 }
 
@@ -290,7 +310,7 @@ void emit_contract(QccEmit *e)
                       qcc_dtype_name(a), qcc_dtype_name(b));
     if (c->b_strided && (!t.f32 || c->kh * c->kw * c->groups != 1))
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for f32 matrix products only");
-    if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 2 > EMIT_CARRY)
+    if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 4 > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
     t.dot = t.f32 ? &dots_f32 : &dots_i8[e->t->dot];
     t.element = t.f32 ? 4 : 1;
