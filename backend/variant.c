@@ -3,9 +3,9 @@
  *   block of mr pixels x nr vectors, per group of K:  mr*nr multiplies, nr loads of B, mr
  * broadcasts
  *
- * The model counts issue slots of a core with two load ports; it was checked against measurements
- * of 5x4, 6x4 and 12x2 blocks of vpdpbusd, which all reach 95 % and more of the peak, while blocks
- * that outgrow the registers lose half.
+ * The model counts issue slots of a core that does two loads and two multiplies a cycle; it was
+ * checked against measurements of 5x4, 6x4 and 12x2 blocks of vpdpbusd, which all reach 95 % and
+ * more of the peak, while blocks that outgrow the registers lose half.
  */
 #include "backend/variant.h"
 
@@ -39,8 +39,8 @@ static int64_t max_i64(int64_t a, int64_t b)
 /* Issue slots of one block with `groups` steps along K. */
 static int64_t block_cost(int64_t mr, int64_t nr, int64_t groups, bool madd)
 {
-    int64_t multiply = mr * nr * (madd ? 4 : 1);           /* two pmaddwd, two paddd */
-    int64_t load = ceil_div(mr + nr, 2) + (madd ? mr : 0); /* mask and shift of A's bytes */
+    int64_t multiply = mr * nr * (madd ? 4 : 1);   /* two pmaddwd, two paddd */
+    int64_t load = mr + nr + (madd ? mr + nr : 0); /* mask and shift of A's bytes, more of B */
     int64_t step = max_i64(max_i64(multiply, load), LATENCY);
     return groups * step + mr * nr * OUTPUT_COST + BLOCK_COST;
 }
@@ -77,9 +77,12 @@ static void choose_contract(QccKernel *k, const QccTarget *t)
     assert(best != INT64_MAX || pixels == 0);
     if (v->mr == 0) v->mr = v->nr = 1;
 
-    /* About 48 multiplies an iteration: the loop's own instructions vanish, code stays small. */
+    /* About 48 multiplies an iteration: the loop's own instructions vanish, code stays small. A
+     * step of MADD16 has enough of them by itself, and twice as many took four times as long to
+     * compile.
+     */
     v->unroll = 1;
-    while (v->unroll < 4 && v->unroll * 2 * v->mr * v->nr <= 48 && v->unroll * 2 <= groups)
+    while (!madd && v->unroll < 4 && v->unroll * 2 * v->mr * v->nr <= 48 && v->unroll * 2 <= groups)
         v->unroll *= 2;
 
     /* Which operand is read again and again from beyond L1: all of B for every chunk of pixels, or

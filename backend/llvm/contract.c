@@ -19,8 +19,9 @@ typedef struct Contract Contract;
 
 /* One kind of K step. */
 typedef struct Dot {
-    int a_elements; /* of A per step */
-    int b_vectors;  /* of B per step and vector of outputs */
+    int a_elements;   /* of A per step */
+    int b_vectors;    /* of B per step and vector of outputs */
+    int instructions; /* for a step and vector, about */
     void (*multiply)(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc);
 } Dot;
 
@@ -91,10 +92,11 @@ static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *
 }
 
 static const Dot dots_i8[] = {
-    [QCC_DOT_MADD16] = {4, 2, dot_madd16},
-    [QCC_DOT_VNNI] = {4, 1, dot_vnni},
+    [QCC_DOT_MADD16] = {4, 2, 4, dot_madd16},
+    [QCC_DOT_VNNI] = {4, 1, 1, dot_vnni},
 };
-static const Dot dots_f32 = {1, 1, dot_f32};
+static const Dot dots_f32[] = {
+    [false] = {1, 1, 30, dot_f32}, [true] = {1, 1, 1, dot_f32}}; /* by target.fma */
 
 /* `n` K steps from the addresses a and b on, for mr pixels and nv vectors, the last of B with
  * `last` columns that exist. */
@@ -188,7 +190,7 @@ static void emit_sum(const Contract *t, Val a, Val b, int mr, int nv, int last, 
 {
     enum { STRAIGHT = 128 };
     QccEmit *e = t->e;
-    if (t->runs * t->steps * mr * nv > STRAIGHT) {
+    if (t->runs * t->steps * mr * nv * t->dot->instructions > STRAIGHT) {
         emit_k_loop(t, a, b, mr, nv, last, acc);
         return;
     }
@@ -312,7 +314,7 @@ void emit_contract(QccEmit *e)
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for f32 matrix products only");
     if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 4 > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
-    t.dot = t.f32 ? &dots_f32 : &dots_i8[e->t->dot];
+    t.dot = t.f32 ? &dots_f32[e->t->fma] : &dots_i8[e->t->dot];
     t.element = t.f32 ? 4 : 1;
     t.outputs = k->extent[3] / c->groups;
     t.cols = (int64_t)t.nr * e->lanes;

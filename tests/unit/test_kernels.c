@@ -57,7 +57,7 @@ static void random_epilogue(Case *c, bool f32)
     int64_t stride[4];
     qcc_expr_init(e, c->arena);
     random_layout(c, stride);
-    int kind = (int)pick(c, 0, 4);
+    int kind = (int)pick(c, 0, 4), residual = 0;
     if (kind == 0) { /* the accumulator itself */
         k->arg[0].dtype = f32 ? QCC_F32 : QCC_I32;
     } else {
@@ -68,6 +68,7 @@ static void random_epilogue(Case *c, bool f32)
         v = qcc_expr_op2(e, QCC_EX_mul, v,
                          arg_node(c, QCC_F32, pick(c, 0, 1) ? channels : everywhere));
         if (kind > 2) {
+            residual = k->narg;
             int r = arg_node(c, others[pick(c, 0, 4)], stride);
             if (e->node[r].type == QCC_EX_I32)
                 r = qcc_expr_cvt(e, QCC_EX_F32, qcc_expr_op2(e, QCC_EX_sub, r, qcc_expr_i32(e, 7)));
@@ -91,7 +92,12 @@ static void random_epilogue(Case *c, bool f32)
         e->result = v;
         k->epilogue = e;
     }
-    /* The result was reserved as argument 0. */
+    /* The result was reserved as argument 0; it may lie where the residual lies. */
+    if (residual && k->arg[residual].dtype == k->arg[0].dtype && pick(c, 0, 1)) {
+        k->arg[0] = k->arg[residual];
+        c->buffer[0] = c->buffer[residual];
+        return;
+    }
     int narg = k->narg;
     k->narg = 0;
     random_layout(c, stride);
@@ -369,9 +375,6 @@ static void random_rows(Case *c, const QccTarget *t)
     qcc_choose_variant(k, t);
 }
 
-/* ---- the tests ---------------------------------------------------------------------------------
- */
-
 typedef struct Run {
     QccAnchor anchor;
     void (*make)(Case *c, const QccTarget *t);
@@ -380,6 +383,139 @@ typedef struct Run {
     QccMem mem;
     int failed;
 } Run;
+
+/* ---- fused and unfused multiplication ----------------------------------------------------------
+ */
+
+/* A sum so close to the middle between two f32 that f64 does not tell it from the middle: c of 24
+ * bits, and a * b = half its last bit * (1 + e) with e = -x^2 or x^3 below 2^-29; or any operands.
+ */
+static void fma_operands(Case *c, float *a, float *b, float *sum)
+{
+    int scale = (int)pick(c, -30, 30), split = (int)pick(c, -30, 30);
+    *sum = ldexpf(1 + (float)pick(c, 0, (1 << 23) - 1) * 0x1p-23f, scale);
+    *a = ldexpf(1 + (float)pick(c, 0, (1 << 23) - 1) * 0x1p-23f, scale - split);
+    *b = ldexpf(1 + (float)pick(c, 0, (1 << 23) - 1) * 0x1p-23f, split);
+    if (pick(c, 0, 1)) {
+        bool below = pick(c, 0, 1);
+        float x = ldexpf(1, below ? -(int)pick(c, 15, 23) : -(int)pick(c, 10, 11));
+        *a = ldexpf(1 + x, scale - 24 - split);
+        *b = ldexpf(below ? 1 - x : 1 - x + x * x, split);
+    }
+    if (pick(c, 0, 1)) *a = -*a;
+    if (pick(c, 0, 1)) *sum = -*sum;
+}
+
+static void fma_map(Case *c, const QccTarget *t)
+{
+    static const int64_t dense[] = {1};
+    c->k.rank = 1;
+    c->k.extent[0] = 20000;
+    for (int a = 0; a < 4; a++) add_arg(c, QCC_F32, dense);
+    float *p[4] = {NULL};
+    for (int a = 1; a < 4; a++) p[a] = (void *)c->buffer[a].data;
+    for (int i = 0; i < c->k.extent[0]; i++) fma_operands(c, &p[1][i], &p[2][i], &p[3][i]);
+    p[1][0] = INFINITY;
+    p[3][1] = -INFINITY;
+    p[1][2] = p[2][2] = 0x1p-75f; /* the product is far below the least f32 */
+    p[3][2] = 1.5f;
+    p[1][3] = p[2][3] = 3e38f;
+    QccExpr *e = c->k.epilogue = QCC_NEW(c->arena, QccExpr);
+    qcc_expr_init(e, c->arena);
+    e->result = qcc_expr_op3(e, QCC_EX_fma, qcc_expr_arg(e, 1, QCC_EX_F32),
+                             qcc_expr_arg(e, 2, QCC_EX_F32), qcc_expr_arg(e, 3, QCC_EX_F32));
+    qcc_choose_variant(&c->k, t);
+}
+
+static void run_fma(void *user)
+{
+    Run *r = user;
+    QccArena *arena = qcc_arena_new(&r->mem);
+    Case *c = QCC_NEW(arena, Case);
+    c->arena = arena;
+    fma_map(c, r->target);
+    size_t size;
+    const char *error = "";
+    QccKernelFn *fn = compile_kernel(codegen(), &c->k, r->target, arena, &size, &error);
+    ck_assert_msg(fn != NULL, "%s", error);
+    void *arg[4];
+    for (int a = 0; a < 4; a++) arg[a] = c->buffer[a].data;
+    fn(arg, 0, qcc_kernel_work(&c->k, r->target->lanes));
+    const float *out = arg[0], *a = arg[1], *b = arg[2], *x = arg[3];
+    int differ_from_double = 0;
+    for (int i = 0; i < c->k.extent[0]; i++) {
+        float want = fmaf(a[i], b[i], x[i]);
+        ck_assert_msg(memcmp(&out[i], &want, 4) == 0, "fma(%a, %a, %a) is %a, wanted %a", a[i],
+                      b[i], x[i], out[i], want);
+        differ_from_double += (float)((double)a[i] * b[i] + x[i]) != want;
+    }
+    /* The operands are hard enough only if two roundings go wrong now and then. */
+    ck_assert_int_gt(differ_from_double, 100);
+    qcc_arena_free(arena);
+}
+
+/* a * b + c as two operations, whose code must not contain a fused one; then as one. */
+static void run_unfused(void *user)
+{
+    Run *r = user;
+    QccArena *arena = qcc_arena_new(&r->mem);
+    for (int fused = 0; fused < 2; fused++) {
+        Case *c = QCC_NEW(arena, Case);
+        c->arena = arena;
+        fma_map(c, r->target);
+        QccExpr *e = c->k.epilogue;
+        if (!fused) {
+            int product = qcc_expr_op2(e, QCC_EX_mul, qcc_expr_arg(e, 1, QCC_EX_F32),
+                                       qcc_expr_arg(e, 2, QCC_EX_F32));
+            e->result = qcc_expr_op2(e, QCC_EX_add, product, qcc_expr_arg(e, 3, QCC_EX_F32));
+        }
+        const void *object;
+        size_t size;
+        const char *error = "";
+        QccCodegenDump dump = {0};
+        QccStatus status =
+            codegen()->compile(&c->k, r->target, arena, &object, &size, &error, &dump);
+        ck_assert_msg(status == QCC_OK, "%s", error);
+        ck_assert_ptr_nonnull(strstr(dump.ir, "define"));
+        bool has_fused = strstr(dump.assembly, "fmadd") != NULL;
+        ck_assert_int_eq(has_fused, fused && r->target->fma);
+        if (!fused) ck_assert_ptr_nonnull(strstr(dump.assembly, "mulps"));
+    }
+    qcc_arena_free(arena);
+}
+
+/* What no emitter takes is an answer, not an end. */
+static void run_refused(void *user)
+{
+    Run *r = user;
+    QccArena *arena = qcc_arena_new(&r->mem);
+    Case *c = QCC_NEW(arena, Case);
+    c->arena = arena;
+    qcc_random_init(&c->random, 1);
+    c->k.anchor = QCC_ANCHOR_CONTRACT;
+    random_contract(c, r->target);
+    c->k.arg[1].dtype = QCC_I16;
+    const void *object;
+    size_t size;
+    const char *error = NULL;
+    QccStatus status = codegen()->compile(&c->k, r->target, arena, &object, &size, &error, NULL);
+    ck_assert_int_eq(status, QCC_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(error, "i16"));
+    qcc_arena_free(arena);
+}
+
+static void run_on(int i, void (*run)(void *user))
+{
+    int n;
+    Run r = {.target = &qcc_targets(&n)[i]};
+    if (!qcc_target_runs_here(r.target))
+        printf("%s: skipped, this machine does not run it\n", r.target->name);
+    else
+        ck_assert(qcc_mem_protect(&r.mem, run, &r));
+}
+
+/* ---- the tests ---------------------------------------------------------------------------------
+ */
 
 static void run_seed(void *user)
 {
@@ -454,6 +590,24 @@ START_TEST(rows)
 }
 END_TEST
 
+START_TEST(fma_is_rounded_once)
+{
+    run_on(_i, run_fma);
+}
+END_TEST
+
+START_TEST(multiply_then_add_stays_two)
+{
+    run_on(_i, run_unfused);
+}
+END_TEST
+
+START_TEST(unknown_operands_are_refused)
+{
+    run_on(_i, run_refused);
+}
+END_TEST
+
 int main(void)
 {
     if (!codegen()) return 77;
@@ -467,6 +621,9 @@ int main(void)
     tcase_add_loop_test(tc, pool, 0, n * BATCHES);
     tcase_add_loop_test(tc, map, 0, n * BATCHES);
     tcase_add_loop_test(tc, rows, 0, n * BATCHES);
+    tcase_add_loop_test(tc, fma_is_rounded_once, 0, n);
+    tcase_add_loop_test(tc, multiply_then_add_stays_two, 0, n);
+    tcase_add_loop_test(tc, unknown_operands_are_refused, 0, n);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
