@@ -262,20 +262,8 @@ static bool same_layout(const QccLayout *a, const QccLayout *b)
     return true;
 }
 
-/* Whether every operand in that buffer is read at the very place that is written. */
-static bool reads_in_place(QccLowering *l, const QccOp *op, const QccSpot *spot)
-{
-    for (int i = 0; i < op->nin; i++) {
-        if (!op->in[i].value) continue;
-        const QccSpot *x = &qcc_lowering_value(l, op->in[i].value)->spot;
-        if (x->ref.kind != QCC_BUFFER_ARENA || x->ref.index != spot->ref.index) continue;
-        if (x->ref.offset != spot->ref.offset || !same_layout(&x->layout, &spot->layout))
-            return false;
-    }
-    return true;
-}
-
-/* A map may write over an operand whose last reader it is. */
+/* A map may write over an operand whose last reader it is. Other operands in the same buffer are
+ * views of it with as many elements, so they are read where they are written, too. */
 static void place_over_operand(QccLowering *l, const QccOpPlan *plan)
 {
     const QccValue *v = &plan->op->out[0];
@@ -291,7 +279,6 @@ static void place_over_operand(QccLowering *l, const QccOpPlan *plan)
         if (buffer->last_reader != plan->number) continue;
         if (qcc_dtype_bits(x->type->dtype) != qcc_dtype_bits(v->type->dtype)) continue;
         if (!same_layout(&from->spot.layout, &info->spot.layout)) continue;
-        if (!reads_in_place(l, plan->op, &from->spot)) continue;
         if (info->slack && buffer->bytes < l->buffer[info->spot.ref.index].bytes)
             buffer->bytes = l->buffer[info->spot.ref.index].bytes;
         info->spot.ref = from->spot.ref;

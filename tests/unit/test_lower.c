@@ -426,7 +426,7 @@ static void build_views(Build *b)
     qcc_graph_set_results(b->g, (QccValue *[]){s, z, reshape(b->g, z, 1, (int64_t[]){84})}, 3);
 }
 
-/* A sum may not overwrite what it reads in another order, and does not. */
+/* A sum of a value and a view of it, which is read in another order. */
 static void build_outer_sum(Build *b)
 {
     QccValue *x = apply1(b->g, &qcc_op_neg, param(b, QCC_F32, 2, (int64_t[]){3, 3}));
@@ -446,6 +446,14 @@ static void build_results(Build *b)
     QccValue *y = apply1(b->g, &qcc_op_neg, x);
     QccValue *v = reshape(b->g, y, 1, (int64_t[]){6});
     qcc_graph_set_results(b->g, (QccValue *[]){x, c, y, y, v}, 5);
+}
+
+/* The first map must leave its operand alone, the others need not. */
+static void build_two_readers(Build *b)
+{
+    QccValue *x = apply1(b->g, &qcc_op_neg, param(b, QCC_F32, 2, (int64_t[]){3, 3}));
+    QccValue *y = apply1(b->g, &qcc_op_exp, x);
+    yield(b, apply1(b->g, &qcc_op_neg, apply2(b->g, &qcc_op_add, x, y)));
 }
 
 static void build_table(Build *b)
@@ -478,6 +486,7 @@ static const Example examples[] = {
     {"concatenation", build_concat, {4, 0, 2}}, /* no copy behind the convolutions */
     {"views", build_views, {7, 0, 1}},          /* input, flat row, second result */
     {"outer sum", build_outer_sum, {3, 0, 0}},
+    {"two readers", build_two_readers, {4, 0, 0}},
     {"results", build_results, {5, 0, 0}},
     {"table", build_table, {1, 0, 0}},
     {"float", build_float, {3, 0, 1}},
