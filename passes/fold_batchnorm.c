@@ -66,9 +66,12 @@ static QccStatus fold(QccPassCtx *ctx, QccOp *bn, bool *done)
     QccGraph *g = bn->graph;
     int64_t dim[QCC_MAX_RANK];
     if (!qcc_type_extents(weight->type, dim)) return QCC_OK;
-    const char *bias_name = bias ? bias->name : qcc_sprintf(g->arena, "%s.bias", op->out[0].name);
-    QccValue *folded_w = qcc_const_f32(g, op, weight->name, weight->type->rank, dim, new_w);
-    QccValue *folded_b = qcc_const_f32(g, op, bias_name, 1, &n, new_b);
+    const char *w_name = weight->name;
+    const char *b_name = bias ? bias->name : qcc_sprintf(g->arena, "%s.bias", op->out[0].name);
+    qcc_value_rename(weight, qcc_sprintf(g->arena, "%s.unfolded", w_name));
+    if (bias) qcc_value_rename(bias, qcc_sprintf(g->arena, "%s.unfolded", b_name));
+    QccValue *folded_w = qcc_const_f32(g, op, w_name, weight->type->rank, dim, new_w);
+    QccValue *folded_b = qcc_const_f32(g, op, b_name, 1, &n, new_b);
 
     /* A new op, as the bias may be an operand that the old one has no place for. */
     QccValue **in = QCC_NEW_ARRAY(scratch, bias_at + 1, QccValue *);

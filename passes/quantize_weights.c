@@ -104,6 +104,14 @@ QccStatus qcc_quantize_weights(QccQuantizer *z, const QccOp *op, const QccQuant 
     return QCC_OK;
 }
 
+/* The name of a constant whose quantized twin is to have it. */
+static const char *take_name(QccQuantizer *z, QccValue *value)
+{
+    const char *name = value->name;
+    qcc_value_rename(value, qcc_sprintf(z->g->arena, "%s.f32", name));
+    return name;
+}
+
 /* The quantized twin of a weight, shared by all ops that read it with the same scales. */
 static QccValue *place_weight(QccQuantizer *z, QccValue *weight, const QccWeights *w)
 {
@@ -117,7 +125,7 @@ static QccValue *place_weight(QccQuantizer *z, QccValue *weight, const QccWeight
     int64_t dim[QCC_MAX_RANK];
     qcc_type_extents(weight->type, dim);
     QccBlob *blob = qcc_blob(z->g->arena, QCC_I8, weight->type->rank, dim, w->w, true);
-    twin = qcc_const_new(z->g, qcc_op_after(weight), weight->name, blob, w->quant);
+    twin = qcc_const_new(z->g, qcc_op_after(weight), take_name(z, weight), blob, w->quant);
     z->placed_w[at] = twin;
     return twin;
 }
@@ -132,6 +140,7 @@ QccStatus qcc_place_weights(QccQuantizer *z, QccOp *op, const QccWeights *w)
     QccBlob *blob = qcc_blob(z->g->arena, QCC_I32, 1, &w->channels, w->bias, true);
     const QccQuant *quant = qcc_quant_axis(z->g->ir, QCC_I32, 1, 0, w->channels, w->bias_scale,
                                            NULL, INT32_MIN, INT32_MAX);
-    qcc_op_set_operand(op, rule->bias, qcc_const_new(z->g, op, bias->name, blob, quant));
+    QccValue *twin = qcc_const_new(z->g, op, take_name(z, bias), blob, quant);
+    qcc_op_set_operand(op, rule->bias, twin);
     return QCC_OK;
 }
