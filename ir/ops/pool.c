@@ -35,15 +35,23 @@ QccStatus qcc_pool_infer(QccOp *op, const QccType **result)
 /* ---- meaning ----------------------------------------------------------------------------------
  */
 
-/* Taps of one dimension that lie in [lo, hi). */
+/* The taps [*first, *end) of output o whose positions along dimension i lie in [lo, hi). Computed,
+ * not tried one by one: a window may be far larger than x. */
+static void tap_range(const QccPoolAttrs *a, int i, int64_t o, int64_t lo, int64_t hi,
+                      int64_t *first, int64_t *end)
+{
+    int64_t origin = o * a->stride.v[i] - a->pad.v[i], step = a->dilation.v[i];
+    *first = origin < lo ? (lo - origin + step - 1) / step : 0;
+    *end = hi > origin ? (hi - origin + step - 1) / step : 0;
+    if (*end > a->kernel.v[i]) *end = a->kernel.v[i];
+    if (*first > *end) *first = *end;
+}
+
 static int64_t taps_between(const QccPoolAttrs *a, int i, int64_t o, int64_t lo, int64_t hi)
 {
-    int64_t n = 0;
-    for (int64_t k = 0; k < a->kernel.v[i]; k++) {
-        int64_t at = o * a->stride.v[i] - a->pad.v[i] + k * a->dilation.v[i];
-        n += at >= lo && at < hi;
-    }
-    return n;
+    int64_t first, end;
+    tap_range(a, i, o, lo, hi, &first, &end);
+    return end - first;
 }
 
 int64_t qcc_pool_taps(const QccPoolAttrs *a, int64_t ih, int64_t iw, int64_t oy, int64_t ox,
@@ -82,33 +90,31 @@ QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *r
 {
     const QccPoolAttrs *a = op->attrs;
     const QccQuant *quant = in[0].type->quant;
+    const int64_t *xd = in[0].dim, *yd = result->dim;
     int32_t zero = 0;
-    int64_t least = 0, most;
+    int64_t least = 0, most, c = yd[3], pixels = c ? result->count / c : 0;
     if (quant) {
         QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
         qcc_dtype_range(in[0].type->dtype, &least, &most);
     }
-    const int64_t *xd = in[0].dim, *yd = result->dim;
-    int64_t c = yd[3], at = 0;
-    for (int64_t n = 0; n < yd[0]; n++) {
-        for (int64_t oy = 0; oy < yd[1]; oy++) {
-            for (int64_t ox = 0; ox < yd[2]; ox++, at += c) {
-                float *f = (float *)result->data + at;
-                int32_t *q = (int32_t *)result->data + at;
-                for (int64_t i = 0; i < c && !quant; i++) f[i] = max ? -INFINITY : 0;
-                for (int64_t i = 0; i < c && quant; i++) q[i] = max ? (int32_t)least - zero : 0;
-                for (int64_t ky = 0; ky < a->kernel.v[0]; ky++) {
-                    for (int64_t kx = 0; kx < a->kernel.v[1]; kx++) {
-                        int64_t iy = oy * a->stride.v[0] - a->pad.v[0] + ky * a->dilation.v[0];
-                        int64_t ix = ox * a->stride.v[1] - a->pad.v[1] + kx * a->dilation.v[1];
-                        if (iy < 0 || iy >= xd[1] || ix < 0 || ix >= xd[2]) continue;
-                        int64_t from = ((n * xd[1] + iy) * xd[2] + ix) * c;
-                        if (quant)
-                            combine_i32(q, &in[0], from, c, zero, max);
-                        else
-                            combine_f32(f, (const float *)in[0].data + from, c, max);
-                    }
-                }
+    for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        int64_t ox = pixel % yd[2], oy = pixel / yd[2] % yd[1], n = pixel / yd[2] / yd[1];
+        float *f = (float *)result->data + pixel * c;
+        int32_t *q = (int32_t *)result->data + pixel * c;
+        for (int64_t i = 0; i < c && !quant; i++) f[i] = max ? -INFINITY : 0;
+        for (int64_t i = 0; i < c && quant; i++) q[i] = max ? (int32_t)least - zero : 0;
+        int64_t ky, ky_end, kx_first, kx_end;
+        tap_range(a, 0, oy, 0, xd[1], &ky, &ky_end);
+        tap_range(a, 1, ox, 0, xd[2], &kx_first, &kx_end);
+        for (; ky < ky_end; ky++) {
+            for (int64_t kx = kx_first; kx < kx_end; kx++) {
+                int64_t iy = oy * a->stride.v[0] - a->pad.v[0] + ky * a->dilation.v[0];
+                int64_t ix = ox * a->stride.v[1] - a->pad.v[1] + kx * a->dilation.v[1];
+                int64_t from = ((n * xd[1] + iy) * xd[2] + ix) * c;
+                if (quant)
+                    combine_i32(q, &in[0], from, c, zero, max);
+                else
+                    combine_f32(f, (const float *)in[0].data + from, c, max);
             }
         }
     }

@@ -184,6 +184,77 @@ START_TEST(odd_operands)
 }
 END_TEST
 
+/* Attributes of any value: inference refuses them in words, or eval can do what it was promised. */
+static int64_t odd_number(QccRandom *r, const QccField *f)
+{
+    bool bounded = f->min != f->max;
+    switch (qcc_random_range(r, 0, 9)) {
+    case 0: return bounded ? (int64_t)f->min : INT64_MIN;
+    case 1: return bounded ? (int64_t)f->max : INT64_MAX;
+    default:
+        return bounded ? (int64_t)f->min + qcc_random_range(r, 0, 5) : qcc_random_range(r, -4, 8);
+    }
+}
+
+static void set_odd_field(QccRandom *r, const QccField *f, char *attrs)
+{
+    void *member = attrs + f->offset;
+    QccInts *list = member;
+    switch (f->type) {
+    case QCC_FIELD_BOOL: *(bool *)member = qcc_random_bool(r); return;
+    case QCC_FIELD_INT: *(int64_t *)member = odd_number(r, f); return;
+    case QCC_FIELD_FLOAT: *(double *)member = qcc_random_bool(r) ? NAN : -1e300; return;
+    case QCC_FIELD_ENUM: *(int *)member = (int)qcc_random_range(r, 0, 1); return;
+    case QCC_FIELD_INTS:
+        if (qcc_random_range(r, 0, 3) == 0) list->n = (int)qcc_random_range(r, 0, QCC_INTS_MAX);
+        for (int i = 0; i < list->n; i++) {
+            if (qcc_random_bool(r)) list->v[i] = odd_number(r, f);
+        }
+        return;
+    default: return;
+    }
+}
+
+static void try_eval(const QccOp *op)
+{
+    QccTensor in[8] = {0};
+    int64_t total = qcc_type_count(op->out[0].type);
+    if (!op->def->eval || total < 0 || total > 20000) return;
+    for (int i = 0; i < op->nin; i++)
+        if (op->in[i].value) in[i] = qcc_tensor_new(arena, op->in[i].value->type);
+    QccTensor out = qcc_tensor_new(arena, op->out[0].type);
+    ck_assert_int_eq(op->def->eval(op, in, &out, arena), QCC_OK);
+}
+
+static void check_odd_attributes(int i)
+{
+    const QccOpDef *def = ops[i];
+    int nfield = 0;
+    while (def->attrs[nfield].name) nfield++;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        bool q;
+        QccRandom r;
+        QccGraph *g = sample(def, seed, &q);
+        QccOp *op = qcc_graph_result(g, 0)->def, *odd;
+        QccValue *in[8];
+        for (int k = 0; k < op->nin; k++) in[k] = op->in[k].value;
+        char *attrs = qcc_alloc(arena, def->attr_size);
+        memcpy(attrs, op->attrs, def->attr_size);
+        qcc_random_init(&r, seed);
+        set_odd_field(&r, &def->attrs[qcc_random_range(&r, 0, nfield - 1)], attrs);
+        message[0] = '\0';
+        QccStatus status = qcc_op_new(&odd, g, NULL, def, (QccLoc){0}, NULL, in, op->nin, attrs);
+        ck_assert_msg(status == QCC_OK || message[0], "%s: failed in silence", def->name);
+        if (status == QCC_OK) try_eval(odd);
+    }
+}
+
+START_TEST(odd_attributes)
+{
+    if (!is_structure(ops[_i]) && ops[_i]->attrs) protect(check_odd_attributes, _i);
+}
+END_TEST
+
 /* ---- values -----------------------------------------------------------------------------------
  */
 
@@ -544,6 +615,7 @@ int main(void)
     tcase_add_loop_test(t, samples_verify, 0, NOPS);
     tcase_add_loop_test(t, wrong_operand_counts, 0, NOPS);
     tcase_add_loop_test(t, odd_operands, 0, NOPS);
+    tcase_add_loop_test(t, odd_attributes, 0, NOPS);
     tcase_add_loop_test(t, values, 0, NOPS);
     tcase_add_loop_test(t, permute, 0, NOPS);
     tcase_add_test(t, symbols);
