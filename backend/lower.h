@@ -82,6 +82,12 @@ typedef struct QccLowerOptions {
 QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const QccTarget *target,
                     const QccLowerOptions *options);
 
+/* Gives i8 activations of g the type u8 with the same reals (zero + 128), which is what kernels of
+ * contractions read; without it such contractions run through eval. Nothing changes when there is
+ * none. Parameters, results and weights keep their types: conversions stand at the border. The
+ * graph stays valid. Changes no real value and no byte of a result. */
+QccStatus qcc_unsign(QccGraph *g);
+
 /* "value  offset  bytes  pitches  halo  alias  lifetime", one line a value. */
 void qcc_lowered_print_plan(QccBuf *buf, const QccLowered *l);
 

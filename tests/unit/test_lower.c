@@ -518,6 +518,70 @@ START_TEST(test_examples)
 }
 END_TEST
 
+/* ---- signed activations ---------------------------------------------------------------------- */
+
+static QccValue *quant_signed(Build *b, QccValue *v)
+{
+    float scale = qcc_random_f32(&b->r, 0.005f, 0.05f);
+    int32_t zero = (int32_t)qcc_random_range(&b->r, -30, 30);
+    qcc_value_set_type(
+        v, qcc_type_quantized(ir, v->type, QCC_I8, qcc_quant_tensor(ir, QCC_I8, scale, zero)));
+    return v;
+}
+
+/* Two convolutions, a concatenation with a constant, a parameter that is also a result. */
+static void build_signed(Build *b)
+{
+    QccValue *x = quant_signed(b, param(b, QCC_F32, 4, image));
+    QccValue *w1 = filters(b, 4, 3, 5), *w2 = filters(b, 6, 3, 5);
+    QccValue *y = quant_signed(b, conv(b, b->g, x, w1, 1));
+    int8_t data[42];
+    for (int i = 0; i < 42; i++) data[i] = (int8_t)qcc_random_range(&b->r, -128, 127);
+    QccBlob *blob = qcc_blob(b->arena, QCC_I8, 4, (int64_t[]){1, 6, 7, 1}, data, true);
+    QccValue *c = qcc_const_new(b->g, NULL, NULL, blob, y->type->quant);
+    QccAxisAttrs a = {.axis = 3};
+    QccValue *z = apply(b->g, &qcc_op_concat, (QccValue *[]){y, c}, 2, &a);
+    qcc_value_set_type(z, qcc_type_quantized(ir, z->type, QCC_I8, y->type->quant));
+    QccValue *v = quant_signed(b, conv(b, b->g, z, w2, 1));
+    qcc_graph_set_results(b->g, (QccValue *[]){v, x, z}, 3);
+}
+
+static void check_signed(void *user)
+{
+    (void)user;
+    Build b = {.arena = qcc_arena_new(&mem)};
+    qcc_random_init(&b.r, 3);
+    b.g = qcc_graph_new(ir, b.arena, "signed");
+    build_signed(&b);
+    QccGraph *u = qcc_graph_clone(b.g, b.arena);
+    ck_assert_int_eq(qcc_unsign(u), QCC_OK);
+    ck_assert_int_eq(qcc_graph_verify(u), QCC_OK);
+    ck_assert_int_eq(check_graph(u, 5, "signed").evals, 0);
+    QccRandom r;
+    qcc_random_init(&r, 9);
+    QccTensor in = random_input(&r, b.arena, b.g->param[0]->type), want[3], got[3];
+    for (int i = 0; i < 3; i++) {
+        const QccValue *v = qcc_graph_result(b.g, i);
+        ck_assert_ptr_eq(qcc_graph_result(u, i)->type, v->type);
+        ck_assert_str_eq(qcc_graph_result(u, i)->name, v->name);
+        want[i] = qcc_tensor_new(b.arena, v->type);
+        got[i] = qcc_tensor_new(b.arena, v->type);
+    }
+    ck_assert_int_eq(qcc_interp_run(b.g, &in, want, NULL, NULL), QCC_OK);
+    ck_assert_int_eq(qcc_interp_run(u, &in, got, NULL, NULL), QCC_OK);
+    for (int i = 0; i < 3; i++) ck_assert_mem_eq(got[i].data, want[i].data, (size_t)want[i].count);
+    qcc_arena_free(b.arena);
+}
+
+START_TEST(test_signed)
+{
+    ir = qcc_ir_new(&mem, print_diagnostic, NULL);
+    ck_assert_ptr_nonnull(ir);
+    ck_assert(qcc_mem_protect(&mem, check_signed, NULL));
+    qcc_ir_free(ir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lower");
@@ -525,6 +589,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, test_samples, 0, 80);
     tcase_add_loop_test(tcase, test_examples, 0, (int)(sizeof examples / sizeof examples[0]));
+    tcase_add_test(tcase, test_signed);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
