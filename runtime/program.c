@@ -61,6 +61,8 @@ static QccStatus make_program(void *user)
     QccContext *c = p->context;
     p->graph = qcc_graph_clone(m->model->module->graph, p->arena);
     QCC_TRY(bind_symbols(p->graph));
+    /* For both engines, so that their values can be compared one by one. */
+    QCC_TRY(qcc_unsign(p->graph));
     p->taps = m->options.taps;
     if (m->options.interpret) return QCC_OK;
     const QccTarget *target;
