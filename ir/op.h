@@ -93,8 +93,9 @@ struct QccOpDef {
     QccStatus (*unit)(const QccOp *op, QccArena *arena, QccUnit *unit);
 
     /* Rewrites the attributes so that the op, applied to operands whose dimensions are permuted
-     * (new dimension i is old perm[i]), gives the equally permuted result. false: cannot, and
-     * nothing is changed. NULL: for map ops trivially yes, for the others no. */
+     * (new dimension i is old perm[i]), gives the equally permuted result; a result of fewer
+     * dimensions (a reduction that does not keep them) is as before. false: cannot, and nothing is
+     * changed. NULL: for map ops trivially yes, for the others no. */
     bool (*permute)(QccOp *op, const int *perm, int rank);
 
     /* Fills the graph with a random valid instance: parameters, constants, one op, the yield. */

@@ -97,21 +97,73 @@ static bool permute(QccOp *op, const int *perm, int rank)
     return true;
 }
 
-/* The value everywhere, then x over it. The other modes have no kernel. */
+/* ---- lowering ---------------------------------------------------------------------------------
+ */
+
+/* A part of one padded dimension: before x, x itself, or behind it. Step by step through x it is
+ * start, start + step, ...; the middle part has step 1, a repeated edge 0, a mirror -1. */
+typedef struct Part {
+    int64_t at, extent, start, step;
+} Part;
+
+static Part part_of(const QccPadAttrs *a, int d, int64_t extent, int which)
+{
+    int64_t before = a->before.v[d], mirror = a->mode == QCC_PAD_REFLECT;
+    if (which == 0) return (Part){0, before, mirror ? before : 0, -mirror};
+    if (which == 1) return (Part){before, extent, 0, 1};
+    return (Part){before + extent, a->after.v[d], extent - 1 - mirror, -mirror};
+}
+
+/* A copy for each combination of parts, border or not, of every dimension. */
+static bool lower_border(const QccOp *op, QccKernelList *list, const int64_t *xd, int rank)
+{
+    const QccPadAttrs *a = op->attrs;
+    int which[QCC_MAX_RANK] = {0};
+    for (int d = 0; d < rank;) {
+        int64_t extent[QCC_MAX_RANK], stride[QCC_MAX_RANK];
+        int64_t *to = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
+        int64_t *from = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
+        bool empty = false;
+        for (int i = 0; i < rank; i++) {
+            Part p = part_of(a, i, xd[i], which[i]);
+            empty = empty || p.extent == 0;
+            extent[i] = p.extent;
+            to[i] = p.at;
+            from[i] = p.start;
+            stride[i] = p.step * qcc_lower_pitch(list, op, 0, i);
+        }
+        if (!empty && !qcc_lower_copy(op, list, 0, extent, to, stride, from)) return false;
+        for (d = 0; d < rank && ++which[d] == 3; d++) which[d] = 0;
+    }
+    return true;
+}
+
+/* The value everywhere, then x over it. */
+static bool lower_constant(const QccOp *op, QccKernelList *list, const int64_t *xd, int rank)
+{
+    const QccPadAttrs *a = op->attrs;
+    int64_t yd[QCC_MAX_RANK], stride[QCC_MAX_RANK];
+    int64_t *to = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
+    for (int i = 0; i < rank; i++) {
+        to[i] = a->before.v[i];
+        yd[i] = a->before.v[i] + xd[i] + a->after.v[i];
+        stride[i] = qcc_lower_pitch(list, op, 0, i);
+    }
+    return qcc_lower_fill(op, list, yd, NULL, a->value) &&
+           qcc_lower_copy(op, list, 0, xd, to, stride, NULL);
+}
+
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccPadAttrs *a = op->attrs;
-    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
-    int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK];
-    if (a->mode != QCC_PAD_CONSTANT || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd))
-        return QCC_ERROR_UNSUPPORTED;
-    int64_t *to = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
-    for (int i = 0; i < x->rank; i++) {
-        to[i] = a->before.v[i];
-        stride[i] = qcc_lower_pitch(list, op, 0, i);
-    }
-    bool done = qcc_lower_fill(op, list, yd, NULL, a->value) &&
-                qcc_lower_copy(op, list, 0, xd, to, stride, NULL);
+    const QccType *x = op->in[0].value->type;
+    int64_t xd[QCC_MAX_RANK], copies = 1;
+    if (!qcc_type_extents(x, xd)) return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < x->rank; i++) copies *= 1 + (a->before.v[i] > 0) + (a->after.v[i] > 0);
+    bool constant = a->mode == QCC_PAD_CONSTANT;
+    if (!constant && copies > 81) return QCC_ERROR_UNSUPPORTED; /* more than four dimensions */
+    bool done = constant || x->rank == 0 ? lower_constant(op, list, xd, x->rank)
+                                         : lower_border(op, list, xd, x->rank);
     return done ? QCC_OK : QCC_ERROR_UNSUPPORTED;
 }
 

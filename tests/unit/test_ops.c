@@ -12,6 +12,7 @@
 #include "ir/ops.h"
 #include "ir/qmath.h"
 #include "ir/tensor.h"
+#include "ir/text.h"
 
 static QccMem mem;
 static QccArena *arena;
@@ -124,6 +125,36 @@ static void check_samples(int i)
 START_TEST(samples_verify)
 {
     if (!is_structure(ops[_i])) protect(check_samples, _i);
+}
+END_TEST
+
+static const char *print(const QccModule *m)
+{
+    QccBuf buf;
+    qcc_buf_init(&buf, arena);
+    qcc_module_print(&buf, m, QCC_BLOBS_INLINE, NULL);
+    return buf.data;
+}
+
+static void check_round_trips(int i)
+{
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        bool q;
+        QccModule m = {.graph = sample(ops[i], seed, &q)}, *back;
+        const char *text = print(&m);
+        ck_assert_msg(qcc_module_parse(&back, ir, arena, "sample.qir", text, (int64_t)strlen(text),
+                                       NULL) == QCC_OK,
+                      "%s\n%s", message, text);
+        ck_assert_str_eq(print(back), text);
+        const QccOp *op = qcc_graph_result(back->graph, 0)->def;
+        ck_assert_ptr_eq(op->def, ops[i]);
+        ck_assert_ptr_eq(op->out[0].type, qcc_graph_result(m.graph, 0)->type);
+    }
+}
+
+START_TEST(samples_as_text)
+{
+    if (!is_structure(ops[_i])) protect(check_round_trips, _i);
 }
 END_TEST
 
@@ -613,6 +644,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, descriptor, 0, NOPS);
     tcase_add_loop_test(t, samples_verify, 0, NOPS);
+    tcase_add_loop_test(t, samples_as_text, 0, NOPS);
     tcase_add_loop_test(t, wrong_operand_counts, 0, NOPS);
     tcase_add_loop_test(t, odd_operands, 0, NOPS);
     tcase_add_loop_test(t, odd_attributes, 0, NOPS);
