@@ -20,8 +20,8 @@ static inline void note_down(void *user, const QccDiagnostic *d)
     Fixture *f = user;
     static const char *const severity[] = {"note", "warning", "error"};
     size_t n = strlen(f->said);
-    snprintf(f->said + n, sizeof f->said - n, "%s:%d:%d: %s: %s\n", d->file ? d->file : "",
-             d->line, d->column, severity[d->severity], d->message);
+    snprintf(f->said + n, sizeof f->said - n, "%s:%d:%d: %s: %s\n", d->file ? d->file : "", d->line,
+             d->column, severity[d->severity], d->message);
 }
 
 static inline void set_up(Fixture *f)
@@ -62,8 +62,8 @@ static inline void with_ir(void (*fn)(Fixture *f))
 static inline QccModule *parse_text(Fixture *f, const char *text)
 {
     QccModule *m;
-    QccStatus status = qcc_module_parse(&m, f->ir, f->arena, "t.qir", text, (int64_t)strlen(text),
-                                        NULL);
+    QccStatus status =
+        qcc_module_parse(&m, f->ir, f->arena, "t.qir", text, (int64_t)strlen(text), NULL);
     ck_assert_msg(status == QCC_OK, "%s", f->said);
     return m;
 }

@@ -2,20 +2,21 @@
 #include "ir/ops.h"
 #include "tests/unit/ir_test.h"
 
-static const char small[] = "qir 1\n"
-                            "graph @mlp(%x: f32[1,4] range(-1, 2.5)) {\n"
-                            "  %w = const [1,-2,3,4,5,6,7,-8] : i8[2,4] q(block 1x0: [0.5,0.25], 0)\n"
-                            "  %b = const [3,4] : i32[2] q(block 1: [0.25,0.125], 0)\n"
-                            "  %q = quantize %x : u8[1,4] q(0.5: 10)\n"
-                            "  %h = fused %q, %w, %b : u8[1,2] q(0.125: 0) range(0, 8.1) "
-                            "loc(\"mlp.onnx\" \"/fc1/Gemm\") {\n"
-                            "    %a = fc %q, %w, %b : f32[1,2]\n"
-                            "    %r = relu %a : f32[1,2]\n"
-                            "    yield %r\n"
-                            "  }\n"
-                            "  %\"y/out:0\" = dequantize %h : f32[1,2] loc(\"last\")\n"
-                            "  return %\"y/out:0\"\n"
-                            "}\n";
+static const char small[] =
+    "qir 1\n"
+    "graph @mlp(%x: f32[1,4] range(-1, 2.5)) {\n"
+    "  %w = const [1,-2,3,4,5,6,7,-8] : i8[2,4] q(block 1x0: [0.5,0.25], 0)\n"
+    "  %b = const [3,4] : i32[2] q(block 1: [0.25,0.125], 0)\n"
+    "  %q = quantize %x : u8[1,4] q(0.5: 10)\n"
+    "  %h = fused %q, %w, %b : u8[1,2] q(0.125: 0) range(0, 8.1) "
+    "loc(\"mlp.onnx\" \"/fc1/Gemm\") {\n"
+    "    %a = fc %q, %w, %b : f32[1,2]\n"
+    "    %r = relu %a : f32[1,2]\n"
+    "    yield %r\n"
+    "  }\n"
+    "  %\"y/out:0\" = dequantize %h : f32[1,2] loc(\"last\")\n"
+    "  return %\"y/out:0\"\n"
+    "}\n";
 
 static void round_trip(Fixture *f)
 {
