@@ -144,9 +144,11 @@ void qcc_image_channels(QccImage *out, QccArena *arena, const QccImage *in, QccC
 QccStatus qcc_image_prepare(QccImage *out, QccArena *arena, QccDiags *d, QccLoc loc,
                             const QccImage *in, const QccPreprocess *p)
 {
-    *out = *in;
-    if (p->resize) QCC_TRY(qcc_image_resize(out, arena, d, loc, out, p->resize));
-    if (p->crop) QCC_TRY(qcc_image_crop(out, arena, d, loc, out, p->crop));
-    qcc_image_channels(out, arena, out, p->channels);
+    QccImage from = *in, to = *in; /* two, because a step reads what it was given to the end */
+    if (p->resize) QCC_TRY(qcc_image_resize(&to, arena, d, loc, &from, p->resize));
+    from = to;
+    if (p->crop) QCC_TRY(qcc_image_crop(&to, arena, d, loc, &from, p->crop));
+    from = to;
+    qcc_image_channels(out, arena, &from, p->channels);
     return QCC_OK;
 }

@@ -41,6 +41,7 @@ struct QccSession {
     char *activations; /* 64-byte aligned */
     Border *input, *output;
     bool profiling;
+    bool *shared;         /* one a step: it is worth waking the other threads */
     StepProfile *profile; /* one a step */
     const char **title;   /* one a step: what the profile calls it */
     int ntap;
@@ -111,6 +112,17 @@ static void collect_taps(QccSession *s)
     }
 }
 
+/* Waking threads and waiting for them costs some 10 us: what takes less runs on one. A kernel's
+ * time is guessed from its operations and from what it writes. */
+static bool is_worth_sharing(const QccKernel *k, int64_t work)
+{
+    const double ns_an_operation = 0.005, ns_an_element = 0.2, worth_ns = 30000;
+    double elements = 1;
+    for (int i = 0; i < k->rank; i++) elements *= (double)k->extent[i];
+    double ns = (double)qcc_kernel_operations(k) * ns_an_operation + elements * ns_an_element;
+    return work > 1 && ns > worth_ns;
+}
+
 typedef struct Making {
     QccSession *session;
     QccSessionOptions options;
@@ -146,7 +158,13 @@ static QccStatus make_session(void *user)
     }
     s->profile = QCC_NEW_ARRAY(s->arena, l->nstep, StepProfile);
     s->title = QCC_NEW_ARRAY(s->arena, l->nstep, const char *);
-    for (int i = 0; i < l->nstep; i++) s->title[i] = step_title(s->arena, p, &l->step[i]);
+    s->shared = QCC_NEW_ARRAY(s->arena, l->nstep, bool);
+    for (int i = 0; i < l->nstep; i++) {
+        const QccStep *step = &l->step[i];
+        s->title[i] = step_title(s->arena, p, step);
+        s->shared[i] = s->pool && step->kind == QCC_STEP_KERNEL &&
+                       is_worth_sharing(l->kernel[step->kernel], step->work);
+    }
     return QCC_OK;
 }
 
@@ -351,14 +369,14 @@ static void call_range(void *user, size_t begin, size_t size)
     leave_fp(fp);
 }
 
-static void run_kernel(QccSession *s, const QccStep *step)
+static void run_kernel(QccSession *s, const QccStep *step, bool shared)
 {
     Call c = {.fn = s->program->code[step->kernel].fn};
     for (int i = 0; i < step->nref; i++) c.arg[i] = resolve(s, &step->ref[i]);
     if (step->work <= 0) return;
     /* Two tiles a thread even out what the others' load disturbs. */
     int64_t tile = (step->work + 2 * s->threads - 1) / (2 * s->threads);
-    if (!s->pool || step->work < 2)
+    if (!shared)
         call_range(&c, 0, (size_t)step->work);
     else
         pthreadpool_parallelize_1d_tile_1d(s->pool, call_range, &c, (size_t)step->work,
@@ -443,7 +461,9 @@ static QccStatus run_eval(QccSession *s, const QccStep *step)
 static QccStatus run_step(QccSession *s, const QccStep *step)
 {
     switch (step->kind) {
-    case QCC_STEP_KERNEL: run_kernel(s, step); return QCC_OK;
+    case QCC_STEP_KERNEL:
+        run_kernel(s, step, s->shared[step - s->program->lowered->step]);
+        return QCC_OK;
     case QCC_STEP_FILL: run_fill(s, step); return QCC_OK;
     default: return run_eval(s, step);
     }
