@@ -136,6 +136,187 @@ static QccKernel *describe(QccArena *arena, const Layer *l, bool f32, const QccT
     return k;
 }
 
+/* ---- what is bound by memory
+ * --------------------------------------------------------------------- */
+
+/* (n_0, ..., 1) over the kernel's index space. */
+static void dense(const QccKernel *k, int64_t *stride)
+{
+    int64_t next = 1;
+    for (int d = k->rank - 1; d >= 0; next *= k->extent[d--]) stride[d] = next;
+}
+
+static int add_dense(QccKernel *k, QccDtype dtype)
+{
+    k->arg[k->narg].dtype = dtype;
+    dense(k, k->arg[k->narg].stride);
+    return k->narg++;
+}
+
+/* saturate(rne(v) + 3) to u8 of an f32 node. */
+static void to_u8(QccExpr *e, int v)
+{
+    v = qcc_expr_op2(e, QCC_EX_add, qcc_expr_cvt(e, QCC_EX_I32, v), qcc_expr_i32(e, 3));
+    v = qcc_expr_op2(e, QCC_EX_max, v, qcc_expr_i32(e, 0));
+    e->result = qcc_expr_op2(e, QCC_EX_min, v, qcc_expr_i32(e, 255));
+}
+
+static void describe_depthwise(QccKernel *k, QccExpr *e, int64_t size, int64_t c, int64_t stride)
+{
+    int64_t out = size / stride, wide = size + 2;
+    k->anchor = QCC_ANCHOR_DEPTHWISE;
+    k->rank = 4;
+    memcpy(k->extent, (int64_t[]){1, out, out, c}, 4 * sizeof(int64_t));
+    k->u.contract = (QccContractShape){.kh = 3,
+                                       .kw = 3,
+                                       .stride_h = stride,
+                                       .stride_w = stride,
+                                       .dil_h = 1,
+                                       .dil_w = 1,
+                                       .ci = 1,
+                                       .groups = c,
+                                       .a_n = wide * wide * c,
+                                       .a_h = wide * c,
+                                       .a_w = c};
+    add_dense(k, QCC_U8);
+    k->nanchor = 2;
+    k->arg[1].dtype = QCC_U8;
+    k->arg[2].dtype = QCC_I8;
+    k->arg[3] = (QccKernelArg){QCC_I32, {0, 0, 0, 1}};
+    k->arg[4] = (QccKernelArg){QCC_F32, {0, 0, 0, 1}};
+    k->narg = 5;
+    int v =
+        qcc_expr_op2(e, QCC_EX_add, qcc_expr_acc(e, QCC_EX_I32), qcc_expr_arg(e, 3, QCC_EX_I32));
+    v = qcc_expr_cvt(e, QCC_EX_F32, v);
+    to_u8(e, qcc_expr_op2(e, QCC_EX_mul, v, qcc_expr_arg(e, 4, QCC_EX_F32)));
+}
+
+static void dw_96(QccKernel *k, QccExpr *e)
+{
+    describe_depthwise(k, e, 112, 96, 1);
+}
+
+static void dw_96_s2(QccKernel *k, QccExpr *e)
+{
+    describe_depthwise(k, e, 112, 96, 2);
+}
+
+static void dw_512(QccKernel *k, QccExpr *e)
+{
+    describe_depthwise(k, e, 14, 512, 1);
+}
+
+static void maxpool(QccKernel *k, QccExpr *e)
+{
+    k->anchor = QCC_ANCHOR_POOL;
+    k->rank = 4;
+    memcpy(k->extent, (int64_t[]){1, 56, 56, 64}, 4 * sizeof(int64_t));
+    k->u.pool = (QccPoolShape){.max = true,
+                               .ih = 112,
+                               .iw = 112,
+                               .kh = 3,
+                               .kw = 3,
+                               .stride_h = 2,
+                               .stride_w = 2,
+                               .dil_h = 1,
+                               .dil_w = 1,
+                               .pad_top = 1,
+                               .pad_left = 1,
+                               .a_n = 112 * 112 * 64,
+                               .a_h = 112 * 64,
+                               .a_w = 64};
+    add_dense(k, QCC_U8);
+    k->nanchor = 1;
+    k->arg[1].dtype = QCC_U8;
+    k->narg = 2;
+    e->result = qcc_expr_acc(e, QCC_EX_I32);
+}
+
+/* y = saturate(rne((a - 5) * s + (b - 7) * t) + 3) */
+static void residual_add(QccKernel *k, QccExpr *e)
+{
+    k->rank = 1;
+    k->extent[0] = 56 * 56 * 64;
+    add_dense(k, QCC_U8);
+    int v = 0;
+    for (int i = 0; i < 2; i++) {
+        int q = qcc_expr_arg(e, add_dense(k, QCC_U8), QCC_EX_I32);
+        q = qcc_expr_op2(e, QCC_EX_sub, q, qcc_expr_i32(e, 5 + 2 * i));
+        q = qcc_expr_op2(e, QCC_EX_mul, qcc_expr_cvt(e, QCC_EX_F32, q), qcc_expr_f32(e, 0.7f));
+        v = i ? qcc_expr_op2(e, QCC_EX_add, v, q) : q;
+    }
+    to_u8(e, v);
+}
+
+static void quantize(QccKernel *k, QccExpr *e)
+{
+    k->rank = 1;
+    k->extent[0] = 224 * 224 * 3;
+    add_dense(k, QCC_U8);
+    int v = qcc_expr_arg(e, add_dense(k, QCC_F32), QCC_EX_F32);
+    to_u8(e, qcc_expr_op2(e, QCC_EX_div, v, qcc_expr_f32(e, 0.3f)));
+}
+
+static void lookup(QccKernel *k, QccExpr *e)
+{
+    k->rank = 1;
+    k->extent[0] = 56 * 56 * 64;
+    add_dense(k, QCC_U8);
+    int v = qcc_expr_arg(e, add_dense(k, QCC_U8), QCC_EX_I32);
+    k->arg[k->narg++].dtype = QCC_U8;
+    e->result = qcc_expr_lut(e, 2, v);
+}
+
+/* [c,h,w] to [h,w,c] */
+static void transpose(QccKernel *k, QccExpr *e)
+{
+    k->rank = 2;
+    k->extent[0] = 56 * 56;
+    k->extent[1] = 64;
+    add_dense(k, QCC_U8);
+    k->arg[k->narg++] = (QccKernelArg){QCC_U8, {1, 56 * 56}};
+    e->result = qcc_expr_arg(e, 1, QCC_EX_I32);
+}
+
+static void softmax(QccKernel *k, QccExpr *e)
+{
+    k->anchor = QCC_ANCHOR_ROWS;
+    k->rank = 2;
+    k->extent[0] = 128;
+    k->extent[1] = 1000;
+    add_dense(k, QCC_F32);
+    add_dense(k, QCC_F32);
+    k->u.rows.nstage = 2;
+    QccExpr *term[2];
+    for (int i = 0; i < 2; i++) {
+        term[i] = k->u.rows.stage[i].term = QCC_NEW(e->arena, QccExpr);
+        qcc_expr_init(term[i], e->arena);
+    }
+    k->u.rows.stage[0].combine = QCC_ROW_MAX;
+    term[0]->result = qcc_expr_arg(term[0], 1, QCC_EX_F32);
+    QccExpr *each[2] = {term[1], e};
+    for (int i = 0; i < 2; i++) {
+        int x = qcc_expr_arg(each[i], 1, QCC_EX_F32);
+        int max = qcc_expr_arg(each[i], QCC_ROW_RESULT, QCC_EX_F32);
+        each[i]->result = qcc_expr_exp(each[i], qcc_expr_op2(each[i], QCC_EX_sub, x, max));
+    }
+    e->result =
+        qcc_expr_op2(e, QCC_EX_div, e->result, qcc_expr_arg(e, QCC_ROW_RESULT + 1, QCC_EX_F32));
+}
+
+typedef struct Other {
+    const char *name;
+    void (*describe)(QccKernel *k, QccExpr *e);
+} Other;
+
+static const Other others[] = {
+    {"dw 3x3 112x112x96", dw_96},      {"dw 3x3/2 112x112x96", dw_96_s2},
+    {"dw 3x3 14x14x512", dw_512},      {"maxpool 3x3/2 112x112x64", maxpool},
+    {"add u8 56x56x64", residual_add}, {"quantize 224x224x3", quantize},
+    {"table 56x56x64", lookup},        {"transpose 56x56x64", transpose},
+    {"softmax 128x1000", softmax},
+};
+
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -198,6 +379,42 @@ static double bench_layer(const Bench *b, const Layer *l)
     return compile * 1e3;
 }
 
+static void bench_other(const Bench *b, const Other *o)
+{
+    QccArena *arena = qcc_arena_new(b->mem);
+    QccKernel *k = QCC_NEW(arena, QccKernel);
+    QccExpr *e = k->epilogue = QCC_NEW(arena, QccExpr);
+    qcc_expr_init(e, arena);
+    o->describe(k, e);
+    qcc_choose_variant(k, b->target);
+    size_t size;
+    const char *error = NULL;
+    double compile = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    QccKernelFn *code = compile_kernel(b->codegen, k, b->target, arena, &size, &error);
+    compile = seconds(CLOCK_PROCESS_CPUTIME_ID) - compile;
+    if (!code) {
+        printf("%s: %s\n", o->name, error);
+        exit(1);
+    }
+    void *arg[QCC_KERNEL_ARGS];
+    for (int a = 0; a < k->narg; a++) arg[a] = qcc_alloc_aligned(arena, 8 << 20, 64);
+    double best = 1e9;
+    for (int r = 0; r < 30; r++) {
+        double t = now();
+        code(arg, 0, qcc_kernel_work(k, b->target->lanes));
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    printf("  %-26s %9.1f us  compile %5.1f ms %6zu bytes\n", o->name, best * 1e6, compile * 1e3,
+           size);
+    qcc_arena_free(arena);
+}
+
+static void run_others(void *user)
+{
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) bench_other(user, &others[i]);
+}
+
 static void run(void *user)
 {
     Bench *b = user;
@@ -238,6 +455,9 @@ int main(int argc, char **argv)
             printf("%s %s\n", targets[i].name, f32 ? "f32" : "int8");
             if (b.peak) b.peak(); /* warms up */
             if (!qcc_mem_protect(&mem, run, &b)) return 1;
+            if (!f32 || argc > 5) continue;
+            printf("%s others\n", targets[i].name);
+            if (!qcc_mem_protect(&mem, run_others, &b)) return 1;
         }
     }
     return 0;
