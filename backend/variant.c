@@ -119,7 +119,7 @@ void qcc_choose_variant(QccKernel *k, const QccTarget *t)
     case QCC_ANCHOR_CONTRACT: choose_contract(k, t); break;
     case QCC_ANCHOR_DEPTHWISE:
         /* Every tap is one load of A and one multiply; weights are shared by the pixels. */
-        k->variant.mr = (int)max_i64(1, min_i64(k->extent[2], t->registers == 32 ? 8 : 4));
+        k->variant.mr = (int)max_i64(1, min_i64(k->extent[2], 4));
         k->variant.nr = 1;
         break;
     case QCC_ANCHOR_POOL:

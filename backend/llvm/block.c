@@ -8,6 +8,7 @@ void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by)
         if (a > 0 && a <= k->nanchor) continue;
         int64_t bytes = k->arg[a].stride[dim] * emit_size(e, k->arg[a].dtype);
         to[a] = emit_at(e, from[a], emit_mulc(e, by, bytes));
+        if (to[a] != from[a]) to[a] = emit_opaque(e, to[a]);
     }
 }
 

@@ -66,14 +66,21 @@ static void dot_vnni(QccEmit *e, Val a, const Val *b, int stride, int n, Val *ac
         acc[j] = emit_intrinsic(e, name, NULL, 0, (Val[]){acc[j], x, b[j]}, 3);
 }
 
-Val emit_madd(QccEmit *e, Val a, Val b)
+Val emit_pairs(QccEmit *e, Val acc, Val a, Val b)
 {
+    if (e->t->dot == QCC_DOT_VNNI) {
+        Typ i32 = emit_vector(e->i32, e->lanes);
+        const char *fused =
+            e->lanes == 16 ? "llvm.x86.avx512.vpdpwssd.512" : "llvm.x86.avx512.vpdpwssd.256";
+        Val arg[3] = {acc, LLVMBuildBitCast(e->b, a, i32, ""), LLVMBuildBitCast(e->b, b, i32, "")};
+        return emit_intrinsic(e, fused, NULL, 0, arg, 3);
+    }
     Typ i16 = emit_vector(e->i16, 2 * e->lanes);
     const char *name = e->lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
                        : e->lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
                                        : "llvm.x86.sse2.pmadd.wd";
     Val arg[2] = {LLVMBuildBitCast(e->b, a, i16, ""), LLVMBuildBitCast(e->b, b, i16, "")};
-    return emit_intrinsic(e, name, NULL, 0, arg, 2);
+    return LLVMBuildAdd(e->b, acc, emit_intrinsic(e, name, NULL, 0, arg, 2), "");
 }
 
 /* Bytes 0 and 2, then 1 and 3, as pairs of i16: exact, since 2 * 255 * 128 is far below 2^31. */
@@ -86,8 +93,8 @@ static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *
     Val odd = LLVMBuildLShr(e->b, LLVMBuildBitCast(e->b, x, emit_vector(e->i16, 2 * e->lanes), ""),
                             eight, "");
     for (int j = 0; j < n; j++) {
-        acc[j] = LLVMBuildAdd(e->b, acc[j], emit_madd(e, even, b[j]), "");
-        acc[j] = LLVMBuildAdd(e->b, acc[j], emit_madd(e, odd, b[stride + j]), "");
+        acc[j] = emit_pairs(e, acc[j], even, b[j]);
+        acc[j] = emit_pairs(e, acc[j], odd, b[stride + j]);
     }
 }
 
@@ -162,9 +169,10 @@ static void emit_k_loop(const Contract *t, Val a, Val b, int mr, int nv, int las
     EmitLoop l;
     emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, t->runs * w.per_run), 1, n + extra, carry);
     for (int i = 0; i < n; i++) acc[i] = l.carry[i];
-    emit_steps(t, l.carry[n + A], l.carry[n + B], w.n, mr, nv, last, acc);
+    Val here = emit_opaque(e, l.carry[n + A]), weights = emit_opaque(e, l.carry[n + B]);
+    emit_steps(t, here, weights, w.n, mr, nv, last, acc);
     for (int i = 0; i < n; i++) carry[i] = acc[i];
-    a = emit_atc(e, l.carry[n + A], w.n * t->dot->a_elements * t->element);
+    a = emit_atc(e, here, w.n * t->dot->a_elements * t->element);
     if (t->runs > 1) {
         Val left = emit_addc(e, l.carry[n + LEFT], -1), zero = emit_i64(e, 0);
         Val run_ends = LLVMBuildICmp(e->b, LLVMIntEQ, left, zero, "");
@@ -180,7 +188,7 @@ static void emit_k_loop(const Contract *t, Val a, Val b, int mr, int nv, int las
         carry[n + LEFT] = LLVMBuildSelect(e->b, run_ends, emit_i64(e, w.per_run), left, "");
     }
     carry[n + A] = a;
-    carry[n + B] = emit_atc(e, l.carry[n + B], w.n * t->b_step);
+    carry[n + B] = emit_atc(e, weights, w.n * t->b_step);
     emit_loop_end(e, &l, carry);
     for (int i = 0; i < n; i++) acc[i] = l.carry[i];
 }

@@ -61,7 +61,7 @@ static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int m
                 y = LLVMBuildShl(e->b, y, emit_splat(e, emit_i32(e, 16), e->lanes), "");
                 x = LLVMBuildOr(e->b, x, y, "");
             }
-            *sum = LLVMBuildAdd(e->b, *sum, emit_madd(e, x, weights), "");
+            *sum = emit_pairs(e, *sum, x, weights);
         }
     }
 }
@@ -71,6 +71,7 @@ static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, 
     QccEmit *e = d->e;
     Val acc[EMIT_CARRY];
     int64_t step = d->f32 ? 1 : 2, whole = d->taps / step * step;
+    a = emit_opaque(e, a);
     for (int i = 0; i < mr * nv; i++)
         acc[i] = LLVMConstNull(emit_vector(d->f32 ? e->f32 : e->i32, e->lanes));
     if (d->taps <= STRAIGHT) {

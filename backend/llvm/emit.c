@@ -119,6 +119,14 @@ void emit_place(QccEmit *e, Val *at, const Val *index, int n)
     }
 }
 
+Val emit_opaque(QccEmit *e, Val p)
+{
+    Typ type = LLVMFunctionType(e->ptr, &e->ptr, 1, false);
+    Val nothing =
+        LLVMGetInlineAsm(type, "", 0, "=r,0", 4, false, false, LLVMInlineAsmDialectATT, false);
+    return LLVMBuildCall2(e->b, type, nothing, &p, 1, "");
+}
+
 /* ---- control --------------------------------------------------------------------------------- */
 
 static LLVMBasicBlockRef block(QccEmit *e)

@@ -216,7 +216,16 @@ static QccStatus compile(const QccKernel *kernel, const QccTarget *target, QccAr
     return e->status;
 }
 
-/* Exported. The host asks once, before any other thread compiles. */
+/* When the module is opened, so once a process and before anything can be compiled. */
+__attribute__((constructor)) static void set_up(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInstallFatalErrorHandler(on_fatal_error);
+}
+
 QCC_API QccCodegenQueryFn qcc_codegen_query;
 
 const QccCodegen *qcc_codegen_query(uint32_t host_abi)
@@ -226,11 +235,5 @@ const QccCodegen *qcc_codegen_query(uint32_t host_abi)
         .llvm_version = QCC_LLVM_VERSION,
         .compile = compile,
     };
-    if (host_abi != QCC_CODEGEN_ABI) return NULL;
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInstallFatalErrorHandler(on_fatal_error);
-    return &codegen;
+    return host_abi == QCC_CODEGEN_ABI ? &codegen : NULL;
 }
