@@ -157,14 +157,23 @@ static QccStatus clip_of_clip(QccPassCtx *ctx, QccOp *op, QccValue **to)
     return qcc_make(to, op->graph, op, &qcc_op_clip, op->loc, &x, 1, &a);
 }
 
-/* relu(relu(x)) -> relu(x); relu(clip(x, lo >= 0, hi)) -> clip(x, lo, hi) */
-static QccStatus relu_of_positive(QccPassCtx *ctx, QccOp *op, QccValue **to)
+/* relu(relu(x)) -> relu(x); relu(clip(x, lo, hi)) -> clip(x, max(lo, 0), hi) */
+static QccStatus relu_of_bounded(QccPassCtx *ctx, QccOp *op, QccValue **to)
 {
     (void)ctx;
     QccValue *x = operand(op, 0);
-    bool of_relu = qcc_def_is(x, &qcc_op_relu), of_clip = qcc_def_is(x, &qcc_op_clip);
+    QccOp *clip = qcc_def_is(x, &qcc_op_clip);
     if (x->type->quant) return QCC_OK;
-    if (of_relu || (of_clip && QCC_ATTRS(x->def, QccScalarAttrs)->lo >= 0)) *to = x;
+    if (qcc_def_is(x, &qcc_op_relu)) *to = x;
+    if (!clip) return QCC_OK;
+    QccScalarAttrs a = *QCC_ATTRS(clip, QccScalarAttrs);
+    if (a.lo >= 0) {
+        *to = x;
+    } else if (a.hi >= 0) {
+        QccValue *in = operand(clip, 0);
+        a.lo = 0;
+        return qcc_make(to, op->graph, op, &qcc_op_clip, op->loc, &in, 1, &a);
+    }
     return QCC_OK;
 }
 
@@ -314,7 +323,7 @@ static const Rule rules[] = {
     {&qcc_op_mul, mul_one},
     {&qcc_op_pad, drop_if_same_type},
     {&qcc_op_quantize, quantize_of_dequantize},
-    {&qcc_op_relu, relu_of_positive},
+    {&qcc_op_relu, relu_of_bounded},
     {&qcc_op_reshape, merge_reshapes},
     {&qcc_op_slice, drop_whole_slice},
     {&qcc_op_sub, sub_const},

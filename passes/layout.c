@@ -144,7 +144,11 @@ static QccStatus undo(Layout *l, QccOp *op, QccValue *value, const QccInts *perm
             full[i] = i < perm->n - rank ? 1 : dim[i - perm->n + rank];
         QCC_TRY(qcc_make_reshape(out, l->g, op, value, perm->n, full, l->scratch));
     }
-    return qcc_make_transpose(out, l->g, op, *out, &inverse, l->scratch);
+    QCC_TRY(qcc_make_transpose(out, l->g, op, *out, &inverse, l->scratch));
+    if (qcc_value_const(*out)) {
+        qcc_value_rename(*out, qcc_sprintf(l->g->arena, "%s.t", value->name));
+    }
+    return QCC_OK;
 }
 
 static QccStatus sink(Layout *l, QccOp *op, const QccInts *by, bool *done)
@@ -328,6 +332,9 @@ static QccStatus flatten_into_weights(Layout *l, QccOp *op, bool *done)
     if (reshape->out[0].has_range) {
         qcc_value_set_range(row, reshape->out[0].lo, reshape->out[0].hi);
     }
+    const char *flat_name = reshape->out[0].name;
+    qcc_value_rename(&reshape->out[0], qcc_sprintf(l->g->arena, "%s.old", flat_name));
+    qcc_value_rename(row, flat_name);
     qcc_op_set_operand(op, 0, row);
     qcc_op_set_operand(op, 1, w);
     qcc_value_rename(w, qcc_sprintf(l->g->arena, "%s.t", name));

@@ -95,7 +95,10 @@ static QccStatus sink(QccPassCtx *ctx, QccOp *op, bool *done)
     QCC_TRY(remake(op, op, in, like, &moved));
     if (op->out[0].has_range) qcc_value_set_range(moved, op->out[0].lo, op->out[0].hi);
     QCC_TRY(qcc_make_dequantize(&real, op->graph, op, moved));
+    const char *name = op->out[0].name;
     qcc_op_replace(op, real);
+    qcc_value_rename(real, qcc_sprintf(real->graph->arena, "%s.f", name));
+    qcc_value_rename(moved, name);
     qcc_pass_count(ctx, SUNK, 1);
     *done = true;
     return QCC_OK;

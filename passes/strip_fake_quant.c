@@ -109,7 +109,9 @@ static QccStatus make_bias(QccPassCtx *ctx, QccOp *op, QccValue *bias, const flo
         q[c] = (int32_t)v;
     }
     QccBlob *blob = qcc_blob(g->arena, QCC_I32, 1, &n, q, true);
-    *out = qcc_const_new(g, op, bias->name, blob, quant);
+    const char *name = bias->name;
+    qcc_value_rename(bias, qcc_sprintf(g->arena, "%s.f32", name));
+    *out = qcc_const_new(g, op, name, blob, quant);
     return QCC_OK;
 }
 
