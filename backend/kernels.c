@@ -162,6 +162,7 @@ static void merge_pixels(QccKernel *k)
 static void normalize(QccKernel *k)
 {
     if (k->rank == 0) k->extent[k->rank++] = 1;
+    if (k->anchor == QCC_ANCHOR_MAP || k->anchor == QCC_ANCHOR_ROWS) k->nanchor = 0;
     if (k->anchor == QCC_ANCHOR_MAP) merge_dims(k, k->rank);
     if (k->anchor == QCC_ANCHOR_ROWS && k->rank > 2) merge_dims(k, k->rank - 1);
     if (k->anchor == QCC_ANCHOR_CONTRACT) merge_pixels(k);

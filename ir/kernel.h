@@ -96,7 +96,9 @@ typedef struct QccKernel {
     int rank;
     int64_t extent[QCC_MAX_RANK]; /* the index space; adjacent dimensions are merged where strides
                                      allow, for maps */
-    int narg, nanchor;
+    int narg;
+    int nanchor; /* arguments 1..nanchor have the strides of the anchor's record; of MAP and ROWS
+                    none has, whatever an op's lower says (0 in a finished kernel) */
     QccKernelArg arg[QCC_KERNEL_ARGS]; /* 0: the result */
     QccExpr *epilogue;                 /* argument k is arg[k]; acc is the anchor's */
     union {

@@ -112,6 +112,11 @@ static void compare(const QccGraph *g, const QccTarget *target, bool taps, const
     QccLowerOptions options = {.taps = taps};
     ck_assert_int_eq(qcc_lower(&l, arena, g, target, &options), QCC_OK);
     check_plan(l);
+    for (int i = 0; i < l->nkernel; i++) {
+        const QccKernel *k = l->kernel[i];
+        bool own_strides = k->anchor != QCC_ANCHOR_MAP && k->anchor != QCC_ANCHOR_ROWS;
+        ck_assert_int_eq(k->nanchor > 0, own_strides);
+    }
     *counts = count_steps(l);
     Lowered run;
     lowered_open(&run, l, in);
