@@ -110,7 +110,7 @@ QccStatus qcc_npz_parse(const QccBlob **out, QccIr *ir, QccArena *arena, const c
     }
     zip_error_fini(&error);
     zip_uint64_t index = 0;
-    void *data;
+    void *data = NULL;
     QCC_TRY(find_entry(&index, arena, &ir->diags, loc, a->zip, name));
     QCC_TRY(read_entry(&data, &size, a, arena, &ir->diags, loc, index));
     close_archive(a);

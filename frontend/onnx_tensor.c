@@ -190,7 +190,7 @@ QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onn
     }
     int64_t count;
     QCC_TRY(check_dims(r, t, what, dtype, &count));
-    const void *data;
+    const void *data = NULL;
     bool owned = !t->has_raw_data;
     if (t->has_raw_data) {
         QCC_TRY(from_raw(&data, &owned, r, t, what, dtype, count));

@@ -1,0 +1,57 @@
+/* fuzz_ir - a context for fuzz targets; all memory through an allocator with a limit. */
+#ifndef QCC_TESTS_FUZZ_IR_H
+#define QCC_TESTS_FUZZ_IR_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/ir.h"
+
+/* Small files have no reason to ask for more at once. */
+#define FUZZ_BLOCK_MAX ((size_t)1 << 30)
+
+typedef struct FuzzIr {
+    QccMem mem;
+    QccIr *ir;
+    QccArena *arena;
+    const uint8_t *data;
+    size_t size;
+    int errors; /* diagnostics that are errors */
+    void (*fn)(struct FuzzIr *f);
+} FuzzIr;
+
+static inline void *fuzz_realloc(void *user, void *p, size_t size)
+{
+    (void)user;
+    if (!size) {
+        free(p);
+        return NULL;
+    }
+    return size > FUZZ_BLOCK_MAX ? NULL : realloc(p, size);
+}
+
+static inline void fuzz_diagnostic(void *user, const QccDiagnostic *d)
+{
+    FuzzIr *f = user;
+    if (!d->message || !d->message[0]) abort();
+    f->errors += d->severity == QCC_ERROR;
+}
+
+static inline void fuzz_call(void *user)
+{
+    FuzzIr *f = user;
+    f->fn(f);
+}
+
+static inline int fuzz_with_ir(void (*fn)(FuzzIr *f), const uint8_t *data, size_t size)
+{
+    FuzzIr f = {.mem = {.realloc = fuzz_realloc}, .data = data, .size = size, .fn = fn};
+    f.ir = qcc_ir_new(&f.mem, fuzz_diagnostic, &f);
+    f.arena = f.ir ? qcc_arena_new(&f.mem) : NULL;
+    if (f.arena) qcc_mem_protect(&f.mem, fuzz_call, &f);
+    qcc_arena_free(f.arena);
+    qcc_ir_free(f.ir);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Writes small ONNX cases in the layout of the ONNX project's operator tests; numpy gives the expected values.
+
+What those tests leave out: opsets from 7 on, where attributes later became inputs; every way to store an initializer;
+shape arithmetic; symbolic extents. Needs python3-numpy and python3-onnx (Debian 12).
+"""
+import os
+import numpy as np
+from onnx import TensorProto as T, helper as h, numpy_helper as nh
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+rng = np.random.default_rng(7)
+
+
+def f32(*shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def case(name, opset, nodes, inputs, outputs, inits=(), shapes=None, ir=7):
+    """inputs and outputs: {name: array}; inits: TensorProtos; shapes: {input: declared shape}"""
+    shapes = shapes or {}
+    info = lambda n, a, s: h.make_tensor_value_info(n, nh.from_array(a).data_type, s)
+    graph = h.make_graph(
+        nodes, name,
+        [info(n, a, shapes.get(n, a.shape)) for n, a in inputs.items()],
+        [info(n, a, None) for n, a in outputs.items()], list(inits))
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", opset)], ir_version=ir, producer_name="")
+    data = os.path.join(HERE, name, "test_data_set_0")
+    os.makedirs(data, exist_ok=True)
+    with open(os.path.join(HERE, name, "model.onnx"), "wb") as f:
+        f.write(model.SerializeToString())
+    for kind, arrays in ("input", inputs), ("output", outputs):
+        for i, (n, a) in enumerate(arrays.items()):
+            with open(os.path.join(data, f"{kind}_{i}.pb"), "wb") as f:
+                f.write(nh.from_array(a, n).SerializeToString())
+
+
+def const(name, values, dtype=np.int64):
+    return nh.from_array(np.array(values, dtype), name)
+
+
+def softmax(x, axes):
+    e = np.exp(x - x.max(axis=axes, keepdims=True))
+    return (e / e.sum(axis=axes, keepdims=True)).astype(np.float32)
+
+
+def conv(x, w, b, stride, pads, dilation, groups):
+    n, c, height, width = x.shape
+    o, ci, kh, kw = w.shape
+    x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3]))).astype(np.float64)
+    oh = (x.shape[2] - (kh - 1) * dilation[0] - 1) // stride[0] + 1
+    ow = (x.shape[3] - (kw - 1) * dilation[1] - 1) // stride[1] + 1
+    y = np.zeros((n, o, oh, ow))
+    for k in range(o):
+        g = k // (o // groups)
+        for i in range(oh):
+            for j in range(ow):
+                part = x[:, g * ci:(g + 1) * ci,
+                         i * stride[0]:i * stride[0] + (kh - 1) * dilation[0] + 1:dilation[0],
+                         j * stride[1]:j * stride[1] + (kw - 1) * dilation[1] + 1:dilation[1]]
+                y[:, k, i, j] = (part * w[k]).sum(axis=(1, 2, 3)) + b[k]
+    return y.astype(np.float32)
+
+
+x = f32(2, 3, 4, 5)
+y = x[:, 1:3, ::1, -3:-1]
+case("slice_attributes", 7, [h.make_node("Slice", ["x"], ["y"], starts=[1, -3], ends=[3, -1], axes=[1, 3])],
+     {"x": x}, {"y": y})
+case("slice_backwards", 10, [h.make_node("Slice", ["x", "s", "e", "a", "t"], ["y"])], {"x": x},
+     {"y": x[:, :, ::-1, 4:0:-2]},
+     [const("s", [2**63 - 1, 4]), const("e", [-2**63, 0]), const("a", [2, -1]), const("t", [-1, -2])])
+case("squeeze_attribute", 7, [h.make_node("Squeeze", ["x"], ["y"], axes=[0, 2])], {"x": f32(1, 3, 1, 2) * 0 + 2},
+     {"y": np.full((3, 2), 2, np.float32)})
+case("squeeze_input", 13, [h.make_node("Squeeze", ["x", "a"], ["y"])], {"x": np.ones((1, 3, 1), np.float32)},
+     {"y": np.ones((1, 3), np.float32)}, [const("a", [-1])])
+case("unsqueeze_attribute", 11, [h.make_node("Unsqueeze", ["x"], ["y"], axes=[0, -1])], {"x": x},
+     {"y": x[None, ..., None]})
+case("unsqueeze_input", 13, [h.make_node("Unsqueeze", ["x", "a"], ["y"])], {"x": x}, {"y": x[:, None]},
+     [const("a", [1])])
+case("clip_attributes", 7, [h.make_node("Clip", ["x"], ["y"], min=-0.5, max=0.25)], {"x": x},
+     {"y": x.clip(np.float32(-0.5), np.float32(0.25))})
+case("clip_upper_only", 11, [h.make_node("Clip", ["x", "", "m"], ["y"])], {"x": x},
+     {"y": np.minimum(x, np.float32(0.25))}, [const("m", 0.25, np.float32)])
+case("softmax_flat", 7, [h.make_node("Softmax", ["x"], ["y"], axis=2)], {"x": x}, {"y": softmax(x, (2, 3))})
+case("softmax_axis", 13, [h.make_node("Softmax", ["x"], ["y"], axis=1)], {"x": x}, {"y": softmax(x, 1)})
+case("sum_attribute", 7, [h.make_node("ReduceSum", ["x"], ["y"], axes=[1, -1], keepdims=0)], {"x": x},
+     {"y": x.sum(axis=(1, 3))})
+case("sum_input", 13, [h.make_node("ReduceSum", ["x", "a"], ["y"])], {"x": x}, {"y": x.sum(axis=2, keepdims=True)},
+     [const("a", [2])])
+case("sum_of_nothing", 13, [h.make_node("ReduceSum", ["x", "a"], ["y"], noop_with_empty_axes=1)], {"x": x}, {"y": x},
+     [const("a", [])])
+case("pad_attributes", 7, [h.make_node("Pad", ["x"], ["y"], pads=[0, 1, -1, 0, 0, 0, 2, -2], value=1.5)], {"x": x},
+     {"y": np.pad(x[:, :, 1:, :-2], ((0, 0), (1, 0), (0, 2), (0, 0)), constant_values=1.5)})
+case("dropout_attribute", 7, [h.make_node("Dropout", ["x"], ["y", "mask"], ratio=0.3)], {"x": x}, {"y": x})
+a, b, c = f32(4, 3), f32(5, 4), f32(1, 5)
+case("gemm_scaled", 7, [h.make_node("Gemm", ["a", "b", "c"], ["y"], alpha=0.5, beta=2.0, transA=1, transB=1)],
+     {"a": a}, {"y": (0.5 * (a.T.astype(np.float64) @ b.T) + 2.0 * c).astype(np.float32)},
+     [nh.from_array(b, "b"), nh.from_array(c, "c")])
+case("gemm_bias_row", 13, [h.make_node("Gemm", ["a", "b", "c"], ["y"], transA=1)], {"a": a},
+     {"y": (a.T.astype(np.float64) @ b.T + c).astype(np.float32)},
+     [nh.from_array(b.T.copy(), "b"), nh.from_array(c, "c")])
+u, v = f32(2, 3, 4), f32(4)
+case("matmul_vector", 13, [h.make_node("MatMul", ["u", "v"], ["y"])], {"u": u, "v": v}, {"y": u @ v})
+
+img, w, bias = f32(2, 4, 7, 6), f32(6, 2, 3, 2), f32(6)
+case("conv_groups", 7, [h.make_node("Conv", ["x", "w", "b"], ["y"], group=2, strides=[2, 1], dilations=[1, 2],
+                                    pads=[1, 0, 2, 1])],
+     {"x": img}, {"y": conv(img, w, bias, (2, 1), (1, 0, 2, 1), (1, 2), 2)},
+     [nh.from_array(w, "w"), nh.from_array(bias, "b")])
+case("conv_same_lower", 11, [h.make_node("Conv", ["x", "w"], ["y"], group=2, auto_pad="SAME_LOWER")], {"x": img},
+     {"y": conv(img, w, bias * 0, (1, 1), (1, 1, 1, 0), (1, 1), 2)}, [nh.from_array(w, "w")])
+line, w1 = f32(2, 3, 9), f32(4, 3, 3)
+case("conv_line", 11, [h.make_node("Conv", ["x", "w"], ["y"], pads=[1, 0], strides=[2])], {"x": line},
+     {"y": conv(line[..., None], w1[..., None], np.zeros(4), (2, 1), (1, 0, 0, 0), (1, 1), 1)[..., 0]},
+     [nh.from_array(w1, "w")])
+
+# Symbolic extents: the same name is the same extent.
+p, q = f32(3, 4), f32(3, 1)
+case("symbols", 13, [h.make_node("Add", ["p", "q"], ["y"])], {"p": p, "q": q}, {"y": p + q},
+     shapes={"p": ["N", 4], "q": ["N", 1]})
+case("flatten_symbol", 9, [h.make_node("Flatten", ["x"], ["y"])], {"x": x}, {"y": x.reshape(2, -1)},
+     shapes={"x": ["batch size", 3, 4, 5]})
+
+# Reshape to a shape that is computed: (x.shape[0], x.shape[1] * x.shape[2], -1)
+case("shape_arithmetic", 13, [
+    h.make_node("Shape", ["x"], ["s"]),
+    h.make_node("Gather", ["s", "zero"], ["n"]), h.make_node("Gather", ["s", "one"], ["c"]),
+    h.make_node("Gather", ["s", "two"], ["h"]), h.make_node("Mul", ["c", "h"], ["ch"]),
+    h.make_node("Unsqueeze", ["n", "axis"], ["n1"]), h.make_node("Unsqueeze", ["ch", "axis"], ["ch1"]),
+    h.make_node("Constant", [], ["rest"], value=const("", [-1])),
+    h.make_node("Concat", ["n1", "ch1", "rest"], ["shape"], axis=0),
+    h.make_node("Reshape", ["x", "shape"], ["y"])],
+    {"x": x}, {"y": x.reshape(2, 12, 5)},
+    [const("zero", 0), const("one", 1), const("two", 2), const("axis", [0])])
+
+# Initializers by typed fields; the values come back through an Add of 0 or an Identity.
+def typed(name, kind, values, dtype, raw=False):
+    array = np.array(values, dtype)
+    t = h.make_tensor("w", kind, array.shape, array.tobytes() if raw else array.flatten().tolist(), raw=raw)
+    case(name, 13, [h.make_node("Identity", ["w"], ["y"])], {}, {"y": array}, [t])
+
+
+for raw in False, True:
+    how = "raw" if raw else "typed"
+    typed("f32_" + how, T.FLOAT, [[1.5, -2.25], [0, 3]], np.float32, raw)
+    typed("f64_" + how, T.DOUBLE, [1.5, 1e300], np.float64, raw)
+    typed("i64_" + how, T.INT64, [-2**63, 2**63 - 1], np.int64, raw)
+    typed("i32_" + how, T.INT32, [-2**31, 2**31 - 1], np.int32, raw)
+    typed("i16_" + how, T.INT16, [-32768, 32767, 5], np.int16, raw)
+    typed("u16_" + how, T.UINT16, [65535, 1, 5], np.uint16, raw)
+    typed("i8_" + how, T.INT8, [-128, 127, 5], np.int8, raw)
+    typed("u8_" + how, T.UINT8, [255, 1, 5], np.uint8, raw)
+    typed("u32_" + how, T.UINT32, [2**32 - 1, 1], np.uint32, raw)
+    typed("bool_" + how, T.BOOL, [True, False, True], np.bool_, raw)
+    typed("f16_" + how, T.FLOAT16, [1.5, -0.25, 65504], np.float16, raw)
+
+# Quantization per tensor and per axis: what QuantizeLinear gives, and the reals of quantized weights.
+s, z = np.float32(0.05), np.uint8(120)
+real = f32(2, 3, 4) * 3
+quantized = np.clip(np.rint(real / s) + z, 0, 255).astype(np.uint8)
+qn = [nh.from_array(np.array(s), "s"), nh.from_array(np.array(z), "z")]
+case("quantize", 13, [h.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])], {"x": real}, {"y": quantized}, qn)
+case("quantize_dequantize", 10, [h.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+                                 h.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])],
+     {"x": real}, {"y": (quantized.astype(np.int32) - int(z)).astype(np.float32) * s}, qn)
+scales = np.array([0.5, 0.25, 2], np.float32)
+wq = np.arange(-6, 6, dtype=np.int8).reshape(4, 3)
+act = f32(2, 4)
+wreal = wq.astype(np.float32) * scales
+case("gemm_quantized_weights", 13, [
+    h.make_node("DequantizeLinear", ["wq", "s", "z"], ["w"], axis=1), h.make_node("Gemm", ["x", "w"], ["y"])],
+    {"x": act}, {"y": (act.astype(np.float64) @ wreal).astype(np.float32)},
+    [nh.from_array(wq, "wq"), nh.from_array(scales, "s"), nh.from_array(np.zeros(3, np.int8), "z")])
