@@ -66,11 +66,11 @@ struct QccGraph {
 /* A whole model: a graph and what travels with it. */
 typedef struct QccModule {
     QccGraph *graph;
-    const QccBlob **samples; /* one per parameter: first dimension counts samples, then the
-                                parameter's shape without its first dimension; NULL: carries none */
+    const QccBlob **samples; /* one per parameter: first dimension counts samples, then a sample's
+                                shape before `preprocess`; NULL: carries none */
     int nsamples;            /* parameters that have samples: 0 or graph->nparam */
     const char
-        *preprocess;       /* YAML of DATA.yaml's `preprocess:` the samples went through, or NULL */
+        *preprocess; /* YAML of DATA.yaml's `preprocess:` that samples still go through, or NULL */
     const QccBlob *labels; /* i64[samples] or NULL */
 } QccModule;
 

@@ -206,17 +206,14 @@ static QccStatus parse_graph(QccParser *p)
 
 /* ---- what travels with the graph ------------------------------------------------------------ */
 
-/* One blob per parameter: equal counts, and behind the first dimension the parameter's shape. */
+/* One blob per parameter, of equal counts. The rest of the shape is that of the stored samples: who
+ * reads them (frontend/dataset.c) knows what preprocessing makes of it. */
 static QccStatus check_sample(QccParser *p, const QccToken *t, const QccBlob *blob,
                               const QccValue *param, int64_t count)
 {
-    const QccType *type = param->type;
-    bool fits = blob->rank == type->rank && blob->rank > 0 && blob->dim[0] == count;
-    fits = fits && (blob->dtype == type->dtype || blob->dtype == QCC_F32);
-    for (int i = 1; fits && i < blob->rank; i++)
-        fits = type->dim[i].sym[0] || type->dim[i].n == blob->dim[i];
-    if (fits) return QCC_OK;
-    return qcc_lex_error(&p->lx, t, "these samples do not fit parameter %%%s", param->name);
+    if (blob->rank > 0 && blob->dim[0] == count) return QCC_OK;
+    return qcc_lex_error(&p->lx, t, "wanted %lld samples of parameter %%%s, as of the first",
+                         (long long)count, param->name);
 }
 
 static QccStatus parse_samples(QccParser *p, QccModule *m)
@@ -232,7 +229,8 @@ static QccStatus parse_samples(QccParser *p, QccModule *m)
             return qcc_lex_error(lx, &t, "samples for more than the %d parameters", n);
         m->samples = qcc_grow(p->arena, m->samples, n, &cap, sizeof(QccBlob *));
         QCC_TRY(qcc_parse_blob_ref(p, &m->samples[n]));
-        QCC_TRY(check_sample(p, &t, m->samples[n], p->graph->param[n], m->samples[0]->dim[0]));
+        QCC_TRY(check_sample(p, &t, m->samples[n], p->graph->param[n],
+                             m->samples[0]->rank > 0 ? m->samples[0]->dim[0] : 0));
         n++;
     } while (qcc_lex_is(lx, ','));
     if (n != p->graph->nparam) return qcc_lex_unexpected(lx, "samples for every parameter");
