@@ -60,7 +60,7 @@ QccStatus tool_open_model(Tool *tool, QccModel **model, const char *path, const 
 QccStatus tool_open_ready(Tool *tool, QccModel **model, const char *path, const char *const *shapes)
 {
     TOOL_TRY(tool_open_model(tool, model, path, shapes));
-    if (qcc_model_has(*model, "nhwc")) return QCC_OK; /* every pipeline lays it out */
+    if (qcc_model_has(*model, "fused") || qcc_model_has(*model, "quantized")) return QCC_OK;
     QccPipelineOptions options = QCC_INIT(QccPipelineOptions);
     options.pipeline = "float";
     QccStatus status = qcc_model_transform(*model, &options);

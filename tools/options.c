@@ -53,8 +53,10 @@ static const char *nearest_option(const OptionSet *sets, const char *name)
 {
     const char *best = NULL;
     int least = tolerance(name) + 1;
+    size_t n = strlen(name);
     for (; sets->table; sets++) {
         for (const Option *o = sets->table; o->name; o++) {
+            if (n >= 3 && strncmp(name, o->name, n) == 0) return o->name; /* cut short */
             int d = distance(name, o->name);
             if (d >= least) continue;
             least = d;
