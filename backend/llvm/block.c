@@ -52,7 +52,7 @@ void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int 
             }
             for (int w = 0; w < n; w++)
                 emit_store(e, result->dtype, out[w],
-                           emit_atc(e, p, w * e->lanes * result->stride[3] * size),
+                           emit_atc(e, p, (int64_t)w * e->lanes * result->stride[3] * size),
                            result->stride[3], w == n - 1 ? count : e->lanes);
         }
     }

@@ -117,7 +117,7 @@ static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int n
         Val bv[2 * EMIT_CARRY];
         for (int h = 0; h < t->dot->b_vectors; h++)
             for (int j = 0; j < nv; j++) {
-                int64_t offset = s * t->b_step + (h * t->nr + j) * 4 * e->lanes;
+                int64_t offset = s * t->b_step + (int64_t)(h * t->nr + j) * 4 * e->lanes;
                 Val at = emit_atc(e, b, offset);
                 if (t->c->b_strided && j == nv - 1)
                     bv[h * nv + j] = emit_load(e, QCC_I32, at, 1, last);
@@ -127,7 +127,7 @@ static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int n
         for (int i = 0; i < mr; i++) {
             Val at = emit_atc(e, a, i * pixel + s * t->dot->a_elements * t->element);
             Val x = emit_load_vector(e, e->i32, at, (int)t->element);
-            t->dot->multiply(e, x, bv, nv, nv, acc + i * nv);
+            t->dot->multiply(e, x, bv, nv, nv, &acc[(size_t)i * (size_t)nv]);
         }
     }
 }

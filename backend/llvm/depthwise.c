@@ -48,7 +48,7 @@ static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int m
     for (int j = 0; j < nv; j++) {
         Val weights = emit_load_vector(e, type, emit_atc(e, w, (int64_t)j * e->lanes * 4), 4);
         for (int i = 0; i < mr; i++) {
-            int64_t offset = i * pixel + j * e->lanes * d->element;
+            int64_t offset = i * pixel + (int64_t)j * e->lanes * d->element;
             Val *sum = &acc[i * nv + j];
             if (d->f32) {
                 Val x = emit_load_vector(e, type, emit_atc(e, first, offset), 4);
@@ -69,7 +69,7 @@ static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int m
 static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, int nv, int last)
 {
     QccEmit *e = d->e;
-    Val acc[EMIT_CARRY];
+    Val acc[EMIT_CARRY] = {NULL};
     int64_t step = d->f32 ? 1 : 2, whole = d->taps / step * step;
     a = emit_opaque(e, a);
     for (int i = 0; i < mr * nv; i++)

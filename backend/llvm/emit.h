@@ -75,7 +75,7 @@ Val emit_arg(QccEmit *e, int number);
 
 /* A counted loop with values carried from one iteration to the next. Between begin and end the
  * builder stands in the body, which may have blocks of its own; after end, behind the loop. The
- * loop runs at least not at all: begin tests first, unless both bounds are constants. */
+ * bounds are tested before the first iteration, unless they are numbers. */
 enum { EMIT_CARRY = 72 };
 typedef struct EmitLoop {
     LLVMBasicBlockRef head, exit;

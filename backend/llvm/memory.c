@@ -67,8 +67,8 @@ static Val load_partial(QccEmit *e, Typ element, int size, Val p, int count)
     Val all = LLVMConstNull(type);
     for (int done = 0, piece = e->lanes; piece > 0; piece /= 2) {
         if (!(count & piece)) continue;
-        Val part =
-            emit_load_vector(e, emit_vector(element, piece), emit_atc(e, p, done * size), size);
+        Val part = emit_load_vector(e, emit_vector(element, piece),
+                                    emit_atc(e, p, (int64_t)done * size), size);
         Val pick[16];
         for (int i = 0; i < e->lanes; i++) pick[i] = emit_i32(e, i < piece ? i : 0);
         part =

@@ -23,6 +23,7 @@ typedef struct FatalEdge {
     jmp_buf edge;
     char reason[256];
 } FatalEdge;
+/* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
 static _Thread_local FatalEdge *fatal_edge;
 
 static void on_fatal_error(const char *reason)
@@ -200,7 +201,9 @@ static QccStatus compile(const QccKernel *kernel, const QccTarget *target, QccAr
                          QccCodegenDump *dump)
 {
     Job *job = QCC_NEW(arena, Job);
-    *job = (Job){.dump = dump, .object = object, .size = size};
+    job->dump = dump;
+    job->object = object;
+    job->size = size;
     QccEmit *e = &job->emit;
     *e = (QccEmit){
         .k = kernel, .t = target, .arena = arena, .lanes = target->lanes, .fail = &job->fail};

@@ -78,7 +78,7 @@ static Val emit_stage(QccEmit *e, const QccRowStage *s, const Val *at, const Val
     int64_t n = k->extent[k->rank - 1], whole = n / VIRTUAL * VIRTUAL;
     int type = s->term->node[s->term->result].type, vectors = VIRTUAL / e->lanes;
     EmitOperand row[QCC_KERNEL_ARGS];
-    Val lane[VIRTUAL];
+    Val lane[VIRTUAL] = {NULL};
     emit_row_operands(e, s->term, at, row);
     for (int v = 0; v < vectors; v++) lane[v] = identity(e, s->combine, type);
     if (whole) {

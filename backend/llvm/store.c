@@ -87,7 +87,7 @@ static void store_partial(QccEmit *e, Val v, int size, Val p, int count)
         Val pick[16];
         for (int i = 0; i < piece; i++) pick[i] = emit_i32(e, done + i);
         Val part = LLVMBuildShuffleVector(e->b, v, v, LLVMConstVector(pick, (unsigned)piece), "");
-        store_vector(e, part, emit_atc(e, p, done * size), size);
+        store_vector(e, part, emit_atc(e, p, (int64_t)done * size), size);
         done += piece;
     }
 }
