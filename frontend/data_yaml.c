@@ -148,9 +148,8 @@ static QccStatus parse_tree(Parse **out, Node **root, QccArena *arena, QccDiags 
 
 static QccStatus read_int(const Parse *p, const Node *n, int64_t min, int64_t max, int64_t *v)
 {
-    const char *end = n->text + n->length;
-    if (n->kind != SCALAR || !n->length || qcc_read_i64(v, n->text, end) != end || *v < min ||
-        *v > max) {
+    const char *end = n->kind == SCALAR ? n->text + n->length : NULL;
+    if (!end || !n->length || qcc_read_i64(v, n->text, end) != end || *v < min || *v > max) {
         return BAD(p, n, "wanted a whole number, %lld to %lld", (long long)min, (long long)max);
     }
     return QCC_OK;
@@ -159,9 +158,9 @@ static QccStatus read_int(const Parse *p, const Node *n, int64_t min, int64_t ma
 /* A number, or a quotient of two: 1/255. */
 static QccStatus read_number(const Parse *p, const Node *n, double *v)
 {
-    const char *end = n->text + n->length;
+    const char *end = n->kind == SCALAR ? n->text + n->length : NULL;
     double by = 1;
-    const char *s = n->kind == SCALAR && n->length ? qcc_read_f64(v, n->text, end) : NULL;
+    const char *s = end && n->length ? qcc_read_f64(v, n->text, end) : NULL;
     if (s && s < end && *s == '/') s = qcc_read_f64(&by, s + 1, end);
     if (!s || s != end || !isfinite(*v / by)) return BAD(p, n, "wanted a number");
     *v /= by;

@@ -332,6 +332,11 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
         result[i] = v->value;
     }
     qcc_graph_set_results(im->graph, result, (int)g->n_output);
+    /* Weights whose transposed copies serve instead, and folded shapes. */
+    QCC_FOR_OPS(op, im->graph)
+    {
+        if (op->def == &qcc_op_const && !op->out[0].uses) qcc_op_remove(op);
+    }
     return QCC_OK;
 }
 
