@@ -3,6 +3,7 @@
  *   file -> frontend -> module -> passes (reading frontend's data, running compiled code) -> module
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,22 +132,30 @@ static QccStatus run_graph(void *self, void *run, const QccTensor *in, const Qcc
 
 /* ---- pipelines ------------------------------------------------------------------------------- */
 
-/* A path, or the name of a pipeline that is installed beside the library: PREFIX/share/qcc. */
+/* The folder of installed pipelines, which lies beside the library: PREFIX/share/qcc. NULL: none.
+ */
+static const char *pipeline_folder(QccArena *arena)
+{
+    Dl_info info;
+    if (!dladdr((const void *)(uintptr_t)&qcc_facade, &info) || !info.dli_fname) return NULL;
+    const char *slash = strrchr(info.dli_fname, '/');
+    if (!slash) return NULL;
+    static const char *const up[] = {"..", "../..", "../../.."};
+    for (size_t i = 0; i < sizeof up / sizeof *up; i++) {
+        const char *folder = qcc_sprintf(arena, "%.*s/%s/share/qcc/pipelines",
+                                         (int)(slash - info.dli_fname), info.dli_fname, up[i]);
+        if (access(folder, R_OK) == 0) return folder;
+    }
+    return NULL;
+}
+
+/* A path, or the name of a pipeline that is installed. */
 static const char *pipeline_path(QccArena *arena, const char *name)
 {
     if (strchr(name, '/') || access(name, R_OK) == 0) return name;
-    Dl_info info;
-    if (!dladdr((const void *)(uintptr_t)&qcc_facade, &info) || !info.dli_fname) return name;
-    const char *slash = strrchr(info.dli_fname, '/');
-    if (!slash) return name;
-    const char *folder[] = {"../share/qcc/pipelines", "../../share/qcc/pipelines",
-                            "../../../share/qcc/pipelines"};
-    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
-        const char *path = qcc_sprintf(arena, "%.*s/%s/%s.yaml", (int)(slash - info.dli_fname),
-                                       info.dli_fname, folder[i], name);
-        if (access(path, R_OK) == 0) return path;
-    }
-    return name;
+    const char *folder = pipeline_folder(arena);
+    const char *path = folder ? qcc_sprintf(arena, "%s/%s.yaml", folder, name) : name;
+    return access(path, R_OK) == 0 ? path : name;
 }
 
 typedef struct Transforming {
@@ -321,6 +330,48 @@ static void list_targets(QccBuf *b, bool names_only)
     }
 }
 
+static void close_folder(void *dir)
+{
+    closedir(dir);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One a line: its first comment, which begins with the name. */
+static QccStatus list_pipelines(QccBuf *b, QccContext *c)
+{
+    const char *folder = pipeline_folder(b->arena), **name = NULL;
+    DIR *dir = folder ? opendir(folder) : NULL;
+    if (!dir) return QCC_OK;
+    qcc_arena_defer(b->arena, close_folder, dir);
+    int64_t n = 0, cap = 0;
+    for (struct dirent *d; (d = readdir(dir));) {
+        const char *dot = strrchr(d->d_name, '.');
+        if (!dot || strcmp(dot, ".yaml") != 0) continue;
+        name = qcc_grow(b->arena, name, n, &cap, sizeof *name);
+        name[n++] = qcc_strdup(b->arena, d->d_name);
+    }
+    if (n) qsort(name, (size_t)n, sizeof *name, by_name);
+    for (int64_t i = 0; i < n; i++) {
+        const void *bytes;
+        int64_t size, line = 0;
+        QCC_TRY(qcc_map_file(b->arena, &c->ir->diags,
+                             qcc_sprintf(b->arena, "%s/%s", folder, name[i]), &bytes, &size));
+        const char *text = bytes;
+        int64_t from = size > 2 && text[0] == '#' && text[1] == ' ' ? 2 : 0;
+        while (from + line < size && text[from + line] != '\n') line++;
+        if (from)
+            qcc_buf_add(b, text + from, line);
+        else
+            qcc_buf_add(b, name[i], (int64_t)strlen(name[i]) - 5);
+        qcc_buf_puts(b, "\n");
+    }
+    return QCC_OK;
+}
+
 static void op_help(QccBuf *b, const QccOpDef *def)
 {
     static const char *const rule[] = {"float", "affine", "elementwise", "same-scale", "fixed"};
@@ -359,6 +410,8 @@ static QccStatus describe(void *user)
         list_targets(&b, false);
     else if (strcmp(d->topic, "target-names") == 0)
         list_targets(&b, true);
+    else if (strcmp(d->topic, "pipelines") == 0)
+        QCC_TRY(list_pipelines(&b, c));
     else if (pass)
         qcc_pass_help(&b, c->registry, pass);
     else if (op)

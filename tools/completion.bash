@@ -16,6 +16,7 @@ _qcc()
     -t | --target) words=$("$1" targets --names 2>/dev/null) ;;
     --help-pass | --print-after | --stop-after) words=$("$1" passes 2>/dev/null | cut -d' ' -f1) ;;
     -e | --engine) words="jit interp" ;;
+    -p | --pipeline) words=$("$1" passes --pipelines 2>/dev/null | cut -d' ' -f1) ;;
     *)
         if [[ $word == -* ]]; then
             words=$("$1" ${command:-compile} --list-options 2>/dev/null)

@@ -16,9 +16,14 @@ static QccStatus describe(Tool *tool, const char *list, const char *one)
     return QCC_OK;
 }
 
+typedef struct PassValues {
+    bool pipelines;
+} PassValues;
+
 static QccStatus run_passes(Tool *tool, const void *values)
 {
-    (void)values;
+    const PassValues *v = values;
+    if (v->pipelines) return qcc_describe(tool->context, "pipelines", tool_write, stdout);
     return describe(tool, "passes", "pass");
 }
 
@@ -30,10 +35,18 @@ static QccStatus run_ops(Tool *tool, const void *values)
 
 enum { MANY = 1000 };
 
+static const Option pass_options[] = {
+    OPTION_FLAG(0, "pipelines", PassValues, pipelines,
+                "the installed pipelines, which -p takes by name, instead of the passes"),
+    {0},
+};
+
 const Command passes_command = {
     .name = "passes",
-    .usage = "[NAME...]",
+    .usage = "[NAME...] [--pipelines]",
     .summary = "lists the passes, or says what the named ones do and their options",
+    .options = pass_options,
+    .values_size = sizeof(PassValues),
     .max_args = MANY,
     .run = run_passes,
 };

@@ -104,6 +104,8 @@ ends 5 "$QCC" -p float "$scratch/m.onnx" -o "$scratch/no/such/folder/o.bin" --qu
 ends 0 "$QCC" targets --names
 prints '^x86-64-v2$'
 ends 0 "$QCC" targets
+ends 0 "$QCC" passes --pipelines
+for pipeline in "$QCC_SOURCE"/pipelines/*.yaml; do prints "^$(basename "$pipeline" .yaml) - "; done
 for pass in calibrate quantize fuse-requant fold-batchnorm; do
     ends 0 "$QCC" passes
     prints "^$pass "
