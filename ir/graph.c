@@ -276,20 +276,20 @@ static QccStatus infer(QccOp *op, const QccType **type)
     return QCC_OK;
 }
 
-QccStatus qcc_op_new(QccOp **out, QccGraph *g, QccOp *before, const QccOpDef *def, QccLoc loc,
+QccStatus qcc_op_new(QccOp **op, QccGraph *g, QccOp *before, const QccOpDef *def, QccLoc loc,
                      const char *name, QccValue *const *in, int nin, const void *attrs)
 {
-    *out = NULL;
-    QccOp *op = new_op(g, def, loc, in, nin, attrs);
-    QCC_TRY(check_operands(op));
-    const QccType **type = QCC_NEW_ARRAY(g->arena, op->nout, const QccType *);
-    QCC_TRY(infer(op, type));
-    for (int i = 0; i < op->nout; i++) {
-        op->out[i].type = type[i];
-        qcc_name_value(&op->out[i], i ? NULL : name);
+    *op = NULL;
+    QccOp *made = new_op(g, def, loc, in, nin, attrs);
+    QCC_TRY(check_operands(made));
+    const QccType **type = QCC_NEW_ARRAY(g->arena, made->nout, const QccType *);
+    QCC_TRY(infer(made, type));
+    for (int i = 0; i < made->nout; i++) {
+        made->out[i].type = type[i];
+        qcc_name_value(&made->out[i], i ? NULL : name);
     }
-    link_op(g, op, before);
-    *out = op;
+    link_op(g, made, before);
+    *op = made;
     return QCC_OK;
 }
 

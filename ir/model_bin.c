@@ -216,7 +216,7 @@ static QccStatus read_blob(const Reader *r, int64_t i, const unsigned char *row,
                        rank);
     int64_t dim[QCC_MAX_RANK], count;
     for (int k = 0; k < QCC_MAX_RANK; k++) {
-        uint64_t x = get64(row + 8 + 8 * k);
+        uint64_t x = get64(row + 8 + 8 * (int64_t)k);
         if (x > INT64_MAX || (k >= (int)rank && x))
             return damaged(r, "blob %lld has a wrong extent", (long long)i);
         dim[k] = (int64_t)x;

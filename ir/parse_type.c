@@ -152,18 +152,20 @@ static QccStatus parse_blocks(QccParser *p, int rank, const QccDim *dim, QccQuan
 }
 
 /* A list of n numbers, inline or a blob. */
-static QccStatus parse_list(QccParser *p, QccDtype dtype, int64_t n, const QccBlob **blob)
+static QccStatus parse_list(QccParser *p, QccDtype dtype, int64_t n, const QccBlob **out)
 {
     QccLexer *lx = &p->lx;
     QccToken t = lx->token;
+    const QccBlob *blob = NULL;
     if (qcc_lex_is(lx, '[')) {
         QccNumbers numbers;
         QCC_TRY(qcc_parse_numbers(p, &numbers));
-        QCC_TRY(qcc_numbers_blob(p, &numbers, dtype, 1, &numbers.n, blob));
+        QCC_TRY(qcc_numbers_blob(p, &numbers, dtype, 1, &numbers.n, &blob));
     } else {
-        QCC_TRY(qcc_parse_blob_ref(p, blob));
+        QCC_TRY(qcc_parse_blob_ref(p, &blob));
     }
-    if ((*blob)->dtype != dtype || (*blob)->rank != 1 || (*blob)->dim[0] != n)
+    *out = blob;
+    if (!blob || blob->dtype != dtype || blob->rank != 1 || blob->dim[0] != n)
         return qcc_lex_error(lx, &t, "wanted %lld numbers of type %s here", (long long)n,
                              qcc_dtype_name(dtype));
     return QCC_OK;

@@ -105,7 +105,7 @@ static void put_integer(QccBuf *buf, QccDtype dtype, const void *data, int64_t i
     switch (dtype) {
     case QCC_U4: x = (((const uint8_t *)data)[i / 2] >> (i % 2 * 4)) & 15; break;
     case QCC_I4: x = (((((const uint8_t *)data)[i / 2] >> (i % 2 * 4)) & 15) ^ 8) - 8; break;
-    case QCC_I8: x = ((const int8_t *)data)[i]; break;
+    case QCC_I8: x = (int64_t)((const int8_t *)data)[i]; break;
     case QCC_U8:
     case QCC_BOOL: x = ((const uint8_t *)data)[i]; break;
     case QCC_I16: x = ((const int16_t *)data)[i]; break;

@@ -124,11 +124,13 @@ static void leave_parent(QccArena *arena)
     }
 }
 
-void qcc_arena_free(QccArena *arena)
+/* Frees an arena that its parent knows no more, or that goes with its parent. */
+static void destroy(QccArena *arena)
 {
-    if (!arena) return;
-    while (arena->sub) qcc_arena_free(arena->sub);
-    leave_parent(arena);
+    for (QccArena *sub = arena->sub, *older; sub; sub = older) {
+        older = sub->older;
+        destroy(sub);
+    }
     for (Deferred *d = arena->deferred; d; d = d->next) d->fn(d->user);
     const QccMem *mem = arena->mem;
     for (Chunk *c = arena->chunks, *next; c; c = next) {
@@ -136,6 +138,13 @@ void qcc_arena_free(QccArena *arena)
         host_free(mem, c);
     }
     host_free(mem, arena);
+}
+
+void qcc_arena_free(QccArena *arena)
+{
+    if (!arena) return;
+    leave_parent(arena);
+    destroy(arena);
 }
 
 /* A chunk for `room` bytes beside its header, or NULL. */

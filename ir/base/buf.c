@@ -105,7 +105,8 @@ const char *qcc_read_quoted(QccArena *arena, const char **out, const char *s, co
             char c = *at++;
             if (c == '"') break;
             if (!c || c == '\n') return NULL;
-            if (c == '\\' && !(at = read_escape(&c, at, end))) return NULL;
+            if (c == '\\') at = read_escape(&c, at, end);
+            if (!at) return NULL;
             if (copy) copy[n] = c;
             n++;
         }

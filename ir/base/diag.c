@@ -22,8 +22,8 @@ static void post(QccDiags *d, QccSeverity severity, QccLoc loc, const char *sour
     if (!d->fn) return;
     char message[MESSAGE_MAX];
     int n = vsnprintf(message, sizeof message, fmt, args);
-    if (n < 0) strcpy(message, "message could not be formatted");
-    if (n >= MESSAGE_MAX) strcpy(message + MESSAGE_MAX - 4, "...");
+    if (n < 0) snprintf(message, sizeof message, "message could not be formatted");
+    if (n >= MESSAGE_MAX) memcpy(message + MESSAGE_MAX - 4, "...", 4);
     make_printable(message);
     QccDiagnostic diagnostic = {
         .severity = severity,

@@ -127,8 +127,7 @@ static Outcome read_strings(QccArena *arena, Text *t, QccStrings *strings)
 
 static int find_name(const QccField *field, Text t)
 {
-    const char *at;
-    if (t.at < t.end && *t.at == '"' && (at = qcc_read_quoted(NULL, NULL, t.at, t.end)) == t.end) {
+    if (t.at < t.end && *t.at == '"' && qcc_read_quoted(NULL, NULL, t.at, t.end) == t.end) {
         t.at++;
         t.end--;
     }
@@ -336,6 +335,12 @@ static bool same_strings(Text t, const QccStrings *strings)
     return accept(&t, ']');
 }
 
+/* -0 is not 0: it would not be printed. */
+static bool same_double(double a, double b)
+{
+    return a == b && !signbit(a) == !signbit(b);
+}
+
 bool qcc_field_is_default(const QccField *field, const void *object)
 {
     if (!field->init) return false;
@@ -360,7 +365,7 @@ bool qcc_field_is_default(const QccField *field, const void *object)
     switch (field->type) {
     case QCC_FIELD_BOOL: return value.b == *(const bool *)m;
     case QCC_FIELD_INT: return value.i == *(const int64_t *)m;
-    case QCC_FIELD_FLOAT: return !memcmp(&value.f, m, sizeof value.f); /* -0 is not 0 */
+    case QCC_FIELD_FLOAT: return same_double(value.f, *(const double *)m);
     case QCC_FIELD_ENUM: return value.e == *(const int *)m;
     case QCC_FIELD_INTS: {
         const QccInts *ints = m;

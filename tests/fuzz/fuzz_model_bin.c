@@ -61,7 +61,7 @@ static void run(void *user)
     qcc_model_bin_write(&bin, m);
     if (qcc_model_bin_read(&again, in->ir, in->arena, "bin", bin.data, bin.len)) abort();
     qcc_model_bin_write(&twice, again);
-    if (twice.len != bin.len || memcmp(twice.data, bin.data, (size_t)bin.len)) abort();
+    if (twice.len != bin.len || memcmp(twice.data, bin.data, (size_t)bin.len) != 0) abort();
 }
 
 static void attempt(const uint8_t *data, size_t size)

@@ -26,7 +26,7 @@ static QccBuf print(Input *in, const QccModule *m)
 static void expect_same(Input *in, const QccBuf *text, const QccModule *m)
 {
     QccBuf other = print(in, m);
-    if (other.len != text->len || memcmp(other.data, text->data, (size_t)text->len)) abort();
+    if (other.len != text->len || memcmp(other.data, text->data, (size_t)text->len) != 0) abort();
 }
 
 static void run(void *user)

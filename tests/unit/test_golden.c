@@ -70,8 +70,11 @@ static void read_file(Case *c)
     QccBuf buf;
     qcc_buf_init(&buf, c->f->arena);
     char part[4096];
-    for (size_t n; (n = fread(part, 1, sizeof part, file)) > 0;)
+    size_t n;
+    do {
+        n = fread(part, 1, sizeof part, file);
         qcc_buf_add(&buf, part, (int64_t)n);
+    } while (n == sizeof part);
     fclose(file);
     c->text = buf.data ? buf.data : "";
     c->len = buf.len;
