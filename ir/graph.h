@@ -141,8 +141,8 @@ QccValue *qcc_op_in(const QccOp *op, int index);
 /* The loc as "/l2/Conv" or "file:3:5", for messages. In the graph's arena. */
 const char *qcc_loc_text(QccArena *arena, QccLoc loc);
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): op names a variable, and cannot be in parentheses.
- * Safe against removal of `op` itself: visits every op of one graph but the yield. */
+/* Visits every op of one graph but the yield; `op` itself may be removed. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): op names a variable, and cannot be in parentheses */
 #define QCC_FOR_OPS(op, g)                                                                         \
     for (QccOp *op = (g)->first, *next_##op = op ? op->next : NULL; op && op->next;                \
          op = next_##op, next_##op = op ? op->next : NULL)
