@@ -229,7 +229,7 @@ static bool shrink(QccCache *cache, int64_t bytes)
 {
     Listing list = {0};
     bool ok = list_folder(cache, &list);
-    if (ok) qsort(list.entry, list.n, sizeof *list.entry, oldest_first);
+    if (ok && list.n) qsort(list.entry, list.n, sizeof *list.entry, oldest_first);
     for (size_t i = 0; ok && i < list.n && list.bytes > bytes; i++) {
         /* Another process may have been here first. */
         if (unlinkat(cache->dir, list.entry[i].name, 0) != 0 && errno != ENOENT)

@@ -67,7 +67,7 @@ static int tree_cpus(const char *mount, const char *controller, const char *grou
     char path[PATH_MAX];
     int n = snprintf(path, sizeof path, "%s%s%s", mount, *controller ? "/" : "", controller);
     if (n < 0 || n >= (int)sizeof path || strlen(group) >= sizeof path - (size_t)n) return 0;
-    strcpy(path + n, group);
+    memcpy(path + n, group, strlen(group) + 1);
     int cpus = 0;
     for (;;) {
         cpus = tighter(cpus, folder_cpus(path));

@@ -51,20 +51,21 @@ static QccStatus describe(const Measurement *m, int i, int nin, QccTensorInfo *i
 
 static QccStatus prepare(Tool *tool, Measurement *m, const MeasureOptions *options)
 {
-    int nin = qcc_program_input_count(m->program), nout = qcc_program_output_count(m->program);
+    int nin = qcc_program_input_count(m->program);
+    int n = nin + qcc_program_output_count(m->program);
     size_t total = ALIGNMENT;
     QccTensorInfo info;
-    for (int i = 0; i < nin + nout; i++) {
+    for (int i = 0; i < n; i++) {
         TOOL_TRY(describe(m, i, nin, &info));
         total += padded(tool_size(&info, border(&info)));
     }
     m->memory = malloc(total);
-    m->buffer = calloc((size_t)(nin + nout), sizeof *m->buffer);
+    m->buffer = calloc((size_t)n, sizeof *m->buffer);
     m->sample_ms = calloc((size_t)options->iterations, sizeof *m->sample_ms);
     if (!m->memory || !m->buffer || !m->sample_ms)
         return tool_error(tool, QCC_ERROR_MEMORY, "out of memory");
     char *at = (char *)m->memory + ALIGNMENT - (uintptr_t)m->memory % ALIGNMENT;
-    for (int i = 0; i < nin + nout; i++) {
+    for (int i = 0; i < n; i++) {
         TOOL_TRY(describe(m, i, nin, &info));
         QccDtype dtype = border(&info);
         m->buffer[i] = (QccBuffer){.data = at, .dtype = dtype};

@@ -88,11 +88,11 @@ static bool append(void *member, const char *value)
     const char **list = *(const char ***)member;
     size_t n = 0;
     while (list && list[n]) n++;
-    list = realloc(list, (n + 2) * sizeof *list);
-    if (!list) return false;
-    list[n] = value;
-    list[n + 1] = NULL;
-    *(const char ***)member = list;
+    const char **grown = realloc(list, (n + 2) * sizeof *list);
+    if (!grown) return false;
+    grown[n] = value;
+    grown[n + 1] = NULL;
+    *(const char ***)member = grown;
     return true;
 }
 

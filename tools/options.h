@@ -17,26 +17,28 @@ typedef enum OptionType {
 
 /* A table ends in a row whose name is NULL. */
 typedef struct Option {
-    char letter;      /* 0: it has a long name only */
     const char *name; /* without the dashes */
-    OptionType type;
-    size_t offset;   /* offsetof(struct, member) */
-    const char *arg; /* what help calls its value; NULL for flags */
+    size_t offset;    /* offsetof(struct, member) */
+    const char *arg;  /* what help calls its value; NULL for flags */
     const char *help;
     double min, max; /* of INT and FLOAT; equal: any */
+    OptionType type;
+    char letter; /* 0: it has a long name only */
 } Option;
 
 /* Rows: `member` of the struct `T` receives the value. */
+#define OPTION_ROW(letter, name, T, member, arg, min, max, help, type)                             \
+    {name, offsetof(T, member), arg, help, min, max, type, letter}
 #define OPTION_FLAG(letter, name, T, member, help)                                                 \
-    {letter, name, OPTION_IS_FLAG, offsetof(T, member), NULL, help, 0, 0}
+    OPTION_ROW(letter, name, T, member, NULL, 0, 0, help, OPTION_IS_FLAG)
 #define OPTION_INT(letter, name, T, member, arg, min, max, help)                                   \
-    {letter, name, OPTION_IS_INT, offsetof(T, member), arg, help, min, max}
+    OPTION_ROW(letter, name, T, member, arg, min, max, help, OPTION_IS_INT)
 #define OPTION_FLOAT(letter, name, T, member, arg, min, max, help)                                 \
-    {letter, name, OPTION_IS_FLOAT, offsetof(T, member), arg, help, min, max}
+    OPTION_ROW(letter, name, T, member, arg, min, max, help, OPTION_IS_FLOAT)
 #define OPTION_STRING(letter, name, T, member, arg, help)                                          \
-    {letter, name, OPTION_IS_STRING, offsetof(T, member), arg, help, 0, 0}
+    OPTION_ROW(letter, name, T, member, arg, 0, 0, help, OPTION_IS_STRING)
 #define OPTION_LIST(letter, name, T, member, arg, help)                                            \
-    {letter, name, OPTION_IS_LIST, offsetof(T, member), arg, help, 0, 0}
+    OPTION_ROW(letter, name, T, member, arg, 0, 0, help, OPTION_IS_LIST)
 
 /* A table and the struct that it fills. */
 typedef struct OptionSet {

@@ -64,7 +64,7 @@ static QccStatus load_inputs(Job *j)
 }
 
 /* The file for an input: by name, else the first unnamed one that is still free. */
-static int find_file(const Job *j, const char *name, bool *taken)
+static int find_file(const Job *j, const char *name, const bool *taken)
 {
     int unnamed = -1;
     for (int i = j->nfile - 1; i >= 0; i--) {

@@ -120,8 +120,8 @@ static double now_ms(void)
 
 void tool_progress_end(Tool *tool)
 {
-    if (tool->progress.what) fputs("\r\033[K", stderr);
-    tool->progress.what = NULL;
+    if (tool->progress.what[0]) fputs("\r\033[K", stderr);
+    tool->progress.what[0] = '\0';
 }
 
 static void draw(const Progress *p, int64_t done, int64_t total, double now)
@@ -143,7 +143,10 @@ bool tool_progress(void *user, const char *what, int64_t done, int64_t total)
     Progress *p = &tool->progress;
     if (!tool->terminal || total <= 0) return true;
     double now = now_ms();
-    if (!p->what || strcmp(p->what, what) != 0) *p = (Progress){.what = what, .started_ms = now};
+    if (strncmp(p->what, what, sizeof p->what - 1) != 0) {
+        *p = (Progress){.started_ms = now};
+        snprintf(p->what, sizeof p->what, "%s", what);
+    }
     if (done >= total) {
         tool_progress_end(tool);
     } else if (now - p->drawn_ms > 100) {

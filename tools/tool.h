@@ -33,7 +33,7 @@ typedef struct Globals {
 
 /* The bar that shows what a long call does. */
 typedef struct Progress {
-    const char *what; /* NULL: no bar stands on the line */
+    char what[48]; /* empty: no bar stands on the line */
     double started_ms, drawn_ms;
 } Progress;
 
