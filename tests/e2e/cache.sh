@@ -1,6 +1,7 @@
 #!/bin/bash
 # cache.sh - the cache of kernels: used, damaged, read-only, full, shared by many processes at once
 . "$(dirname "$0")/common.bash"
+needs_llvm
 cd "$scratch"
 cp "$digits"/*.onnx "$digits"/*.yaml "$digits"/*.npy .
 compile() { "$QCC" -p ptq_int8 digits.onnx --calib=calib.yaml --set=calibrate.samples=64 --quick "$@"; }

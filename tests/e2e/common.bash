@@ -20,6 +20,10 @@ skip() {
     exit 77
 }
 
+# Without the LLVM module nothing can be compiled.
+has_llvm() { [ -e "$QCC_BUILD/lib/qcc/qcc-llvm.so" ]; }
+needs_llvm() { has_llvm || skip "this build has no LLVM module"; }
+
 # ends CODE COMMAND...: the command ends in this code; what it prints lies in $scratch/out and err
 ends() {
     local code=0

@@ -1,6 +1,7 @@
 #!/bin/bash
 # digits.sh - the whole road: ONNX -> model.bin -> int8 program -> accuracy, latency, running
 . "$(dirname "$0")/common.bash"
+needs_llvm
 cd "$scratch"
 cp "$digits"/*.onnx "$digits"/*.yaml "$digits"/*.npy .
 int8=digits.ptq_int8.bin

@@ -1,6 +1,7 @@
 #!/bin/bash
 # hostile.sh - files that were cut short or damaged end in a located error, or in a valid result
 . "$(dirname "$0")/common.bash"
+needs_llvm
 cd "$scratch"
 cp "$digits"/*.onnx "$digits"/*.yaml "$digits"/*.npy .
 ends 0 "$QCC" import digits.onnx --calib=calib.yaml --samples=4 -o digits.bin

@@ -1,6 +1,7 @@
 #!/bin/bash
 # install.sh - an installed and moved tree works: tool, pipelines by name, both libraries, examples
 . "$(dirname "$0")/common.bash"
+needs_llvm
 cmake --install "$QCC_BUILD" --prefix "$scratch/first" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
 mv "$scratch/first" "$scratch/prefix"
 prefix=$scratch/prefix
