@@ -61,13 +61,16 @@ static QccStatus find_entry(zip_uint64_t *index, QccArena *arena, QccDiags *d, Q
     return QCC_OK;
 }
 
+/* *size is the archive's, and becomes the entry's. */
 static QccStatus read_entry(void **data, int64_t *size, Archive *a, QccArena *arena, QccDiags *d,
                             QccLoc loc, zip_uint64_t index)
 {
     zip_stat_t info;
+    zip_uint64_t held = (zip_uint64_t)*size;
     if (zip_stat_index(a->zip, index, 0, &info)) return qcc_error(d, loc, "is damaged");
     zip_uint64_t all = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
-    if ((info.valid & all) != all || info.size / DEFLATE_RATIO > info.comp_size + 64) {
+    if ((info.valid & all) != all || info.comp_size > held ||
+        info.size / DEFLATE_RATIO > info.comp_size + 64) {
         return qcc_error(d, loc, "an entry claims more than it can hold");
     }
     if (info.comp_method != ZIP_CM_STORE && info.comp_method != ZIP_CM_DEFLATE) {

@@ -7,8 +7,9 @@
 
 #include "ir/ir.h"
 
-/* Small files have no reason to ask for more at once. */
-#define FUZZ_BLOCK_MAX ((size_t)1 << 30)
+/* Small files have no reason to ask for more at once; an image of a few bytes may rightly have 64
+ * million pixels. */
+#define FUZZ_BLOCK_MAX ((size_t)1 << 28)
 
 typedef struct FuzzIr {
     QccMem mem;
@@ -27,13 +28,15 @@ static inline void *fuzz_realloc(void *user, void *p, size_t size)
         free(p);
         return NULL;
     }
-    return size > FUZZ_BLOCK_MAX ? NULL : realloc(p, size);
+    if (size > FUZZ_BLOCK_MAX) abort(); /* by a number that nobody checked */
+    return realloc(p, size);
 }
 
 static inline void fuzz_diagnostic(void *user, const QccDiagnostic *d)
 {
     FuzzIr *f = user;
     if (!d->message || !d->message[0]) abort();
+    if (d->severity == QCC_ERROR && !d->file) abort();
     f->errors += d->severity == QCC_ERROR;
 }
 
@@ -48,10 +51,12 @@ static inline int fuzz_with_ir(void (*fn)(FuzzIr *f), const uint8_t *data, size_
     FuzzIr f = {.mem = {.realloc = fuzz_realloc}, .data = data, .size = size, .fn = fn};
     f.ir = qcc_ir_new(&f.mem, fuzz_diagnostic, &f);
     f.arena = f.ir ? qcc_arena_new(&f.mem) : NULL;
-    if (f.arena) qcc_mem_protect(&f.mem, fuzz_call, &f);
+    if (f.arena && !qcc_mem_protect(&f.mem, fuzz_call, &f)) abort();
     qcc_arena_free(f.arena);
     qcc_ir_free(f.ir);
     return 0;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

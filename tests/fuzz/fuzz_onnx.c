@@ -1,13 +1,16 @@
-/* fuzz_onnx - any bytes as a model: a located error, or a graph that the verifier accepts. */
+/* fuzz_onnx - any bytes as a model: a located error, or a module that stands everything. */
 #include "frontend/frontend.h"
-#include "fuzz_ir.h"
+#include "fuzz_module.h"
 
 static void import(FuzzIr *f)
 {
     QccModule *m = NULL;
     QccStatus status = qcc_import(&m, f->ir, f->arena, "fuzz", f->data, (int64_t)f->size);
-    if (status == QCC_OK && qcc_graph_verify(m->graph) != QCC_OK) abort();
-    if (status != QCC_OK && !f->errors) abort();
+    if (status == QCC_OK) {
+        fuzz_module(f, m);
+    } else if (!f->errors) {
+        abort();
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

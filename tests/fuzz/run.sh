@@ -13,8 +13,11 @@ for target in "$build"/tests/fuzz_*; do
     mkdir -p "$corpus"
     [ -d "$seeds" ] || seeds=
     echo "$name: $runs runs"
-    # An allocation of 1 GiB for a file of some KiB comes from a number that nobody checked.
-    "$target" -runs="$runs" -timeout=10 -malloc_limit_mb=1024 -print_final_stats=1 \
+    words=
+    [ ! -f "$source/${name#fuzz_}.dict" ] || words=-dict=$source/${name#fuzz_}.dict
+    # An allocation of half a GiB for a file of some KiB comes from a number that nobody checked.
+    "$target" -runs="$runs" -timeout=10 -malloc_limit_mb=512 -rss_limit_mb=2048 $words \
+        -max_len=16384 -print_final_stats=1 \
         -artifact_prefix="$build/$name-" "$corpus" $seeds >"$build/$name.log" 2>&1 ||
         { tail -n 40 "$build/$name.log"; exit 1; }
 done
