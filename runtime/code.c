@@ -74,7 +74,7 @@ static void look_up(void *user, size_t i)
     run_job(j, load_job);
     if (!j->code->cached) return;
     run_job(j, link_job);
-    if (j->code->fn) return;
+    if (j->code->fn || j->status == QCC_ERROR_MEMORY) return;
     j->note = "entry does not link";
     j->status = QCC_OK;
     j->error = NULL;
@@ -92,6 +92,11 @@ static void emit(void *user, size_t i)
 static void free_arena(void *arena)
 {
     qcc_arena_free(arena);
+}
+
+static void free_pool(void *pool)
+{
+    pthreadpool_destroy(pool);
 }
 
 /* The text that names the code: the kernel, then everything else that shapes the object. */
@@ -123,7 +128,10 @@ static QccStatus compile(QccProgram *p, Job *job, int n, pthreadpool_t pool, boo
     QccContext *c = p->context;
     pthreadpool_parallelize_1d(pool, look_up, job, (size_t)n, 0);
     int missing = 0;
-    for (int i = 0; i < n; i++) missing += !job[i].code->fn;
+    for (int i = 0; i < n; i++) {
+        if (job[i].status != QCC_OK) return report(c, &job[i], job[i].kernel);
+        missing += !job[i].code->fn;
+    }
     if (missing && require_cache)
         return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
                         "%d of %d kernels are not in the cache, and compiling was ruled out",
@@ -151,9 +159,11 @@ QccStatus qcc_program_compile(QccProgram *p, bool require_cache)
         qcc_arena_defer(p->arena, free_arena, job[i].arena);
     }
     int threads = p->context->threads < l->nkernel ? p->context->threads : l->nkernel;
+    QccArena *scratch = qcc_arena_sub(p->arena);
     pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
+    if (pool) qcc_arena_defer(scratch, free_pool, pool);
     QccStatus status = compile(p, job, l->nkernel, pool, require_cache);
-    if (pool) pthreadpool_destroy(pool);
+    qcc_arena_free(scratch);
     p->compile_ms = qcc_now_ms() - start;
     return status;
 }

@@ -74,16 +74,23 @@ static QccStatus match_taps(Run *r)
     return QCC_OK;
 }
 
-static QccStatus open_run(void *self, void **run, const QccGraph *g)
+typedef struct Opening {
+    QccContext *context;
+    QccArena *arena; /* of the run */
+    const QccGraph *graph;
+    Run *run;
+} Opening;
+
+static QccStatus make_run(void *user)
 {
-    QccContext *c = self;
-    QccArena *arena = qcc_arena_new(&c->mem);
-    if (!arena) return QCC_ERROR_MEMORY;
-    Run *r = QCC_NEW(arena, Run);
-    r->arena = arena;
+    Opening *o = user;
+    QccContext *c = o->context;
+    const QccGraph *g = o->graph;
+    Run *r = o->run = QCC_NEW(o->arena, Run);
+    r->arena = o->arena;
     r->graph = g;
     r->module.graph = (QccGraph *)(uintptr_t)g; /* is cloned, not changed */
-    QccStore store = {.arena = arena};
+    QccStore store = {.arena = o->arena};
     atomic_init(&store.refs, 2);
     QccModel model = {.context = c, .store = &store, .module = &r->module};
     QccProgramOptions options = {.size = sizeof options, .taps = true};
@@ -93,9 +100,22 @@ static QccStatus open_run(void *self, void **run, const QccGraph *g)
     if (r->program) r->program->store = NULL;
     if (status == QCC_OK) status = qcc_session_new(&r->session, r->program, &session);
     if (status == QCC_OK) status = match_taps(r);
-    r->buffer = QCC_NEW_ARRAY(arena, g->nparam + qcc_graph_result_count(g), QccBuffer);
-    if (status != QCC_OK) close_run(self, r);
-    *run = status == QCC_OK ? r : NULL;
+    r->buffer = QCC_NEW_ARRAY(o->arena, g->nparam + qcc_graph_result_count(g), QccBuffer);
+    return status;
+}
+
+static QccStatus open_run(void *self, void **run, const QccGraph *g)
+{
+    QccContext *c = self;
+    Opening o = {.context = c, .arena = qcc_arena_new(&c->mem), .graph = g};
+    if (!o.arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(c, make_run, &o);
+    *run = status == QCC_OK ? o.run : NULL;
+    if (status == QCC_OK) return QCC_OK;
+    if (o.run)
+        close_run(self, o.run);
+    else
+        qcc_arena_free(o.arena);
     return status;
 }
 

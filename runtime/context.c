@@ -42,14 +42,22 @@ QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user
 
 /* ---- stores ---------------------------------------------------------------------------------- */
 
+static void make_store(void *user)
+{
+    QccStore **store = user;
+    QccArena *arena = (*store)->arena;
+    *store = QCC_NEW(arena, QccStore);
+    (*store)->arena = arena;
+    atomic_init(&(*store)->refs, 1);
+}
+
 QccStore *qcc_store_new(QccMem *mem)
 {
-    QccArena *arena = qcc_arena_new(mem);
-    if (!arena) return NULL;
-    QccStore *s = QCC_NEW(arena, QccStore);
-    s->arena = arena;
-    atomic_init(&s->refs, 1);
-    return s;
+    QccStore first = {.arena = qcc_arena_new(mem)}, *store = &first;
+    if (!first.arena) return NULL;
+    if (qcc_mem_protect(mem, make_store, &store)) return store;
+    qcc_arena_free(first.arena);
+    return NULL;
 }
 
 QccStore *qcc_store_ref(QccStore *store)

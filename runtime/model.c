@@ -58,6 +58,8 @@ static QccStatus map_file(QccContext *c, QccArena *arena, const char *path, cons
 }
 
 typedef struct Opening {
+    QccContext *context;
+    QccStore *store;
     QccModel *model;
     const char *path; /* of a file, or NULL and the bytes are given */
     const char *name;
@@ -68,9 +70,11 @@ typedef struct Opening {
 static QccStatus open_model(void *user)
 {
     Opening *o = user;
-    QccModel *m = o->model;
-    QccContext *c = m->context;
-    QccArena *arena = m->store->arena;
+    QccContext *c = o->context;
+    QccArena *arena = o->store->arena;
+    QccModel *m = o->model = QCC_NEW(arena, QccModel);
+    m->context = c;
+    m->store = o->store;
     const char *name = qcc_strdup(arena, o->name);
     if (o->path) QCC_TRY(map_file(c, arena, o->path, &o->bytes, &o->size));
     m->file_bytes = o->size;
@@ -84,16 +88,14 @@ static QccStatus open_model(void *user)
 static QccStatus new_model(QccModel **model, QccContext *context, Opening *o)
 {
     *model = NULL;
-    QccStore *store = qcc_store_new(&context->mem);
-    if (!store) return QCC_ERROR_MEMORY;
-    o->model = QCC_NEW(store->arena, QccModel);
-    o->model->context = context;
-    o->model->store = store;
+    o->context = context;
+    o->store = qcc_store_new(&context->mem);
+    if (!o->store) return QCC_ERROR_MEMORY;
     QccStatus status = qcc_guard(context, open_model, o);
     if (status == QCC_OK)
         *model = o->model;
     else
-        qcc_store_unref(store);
+        qcc_store_unref(o->store);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/context.h"
 
 typedef struct Making {
+    QccArena *arena; /* of the program */
     QccProgram *program;
     const QccModel *model;
     QccProgramOptions options;
@@ -57,8 +58,11 @@ static void mark_staged(QccProgram *p)
 static QccStatus make_program(void *user)
 {
     Making *m = user;
-    QccProgram *p = m->program;
-    QccContext *c = p->context;
+    QccContext *c = m->model->context;
+    QccProgram *p = m->program = QCC_NEW(m->arena, QccProgram);
+    p->context = c;
+    p->arena = m->arena;
+    p->store = qcc_store_ref(m->model->store);
     p->graph = qcc_graph_clone(m->model->module->graph, p->arena);
     QCC_TRY(bind_symbols(p->graph));
     /* For both engines, so that their values can be compared one by one. */
@@ -80,20 +84,17 @@ QccStatus qcc_program_new(QccProgram **program, const QccModel *model,
 {
     *program = NULL;
     QccContext *c = model->context;
-    QccArena *arena = qcc_arena_new(&c->mem);
-    if (!arena) return QCC_ERROR_MEMORY;
-    Making m = {.model = model};
+    Making m = {.arena = qcc_arena_new(&c->mem), .model = model};
+    if (!m.arena) return QCC_ERROR_MEMORY;
     if (given)
         memcpy(&m.options, given, given->size < sizeof m.options ? given->size : sizeof m.options);
-    m.program = QCC_NEW(arena, QccProgram);
-    m.program->context = c;
-    m.program->arena = arena;
-    m.program->store = qcc_store_ref(model->store);
     QccStatus status = qcc_guard(c, make_program, &m);
     if (status == QCC_OK)
         *program = m.program;
-    else
+    else if (m.program)
         qcc_program_free(m.program);
+    else
+        qcc_arena_free(m.arena);
     return status;
 }
 

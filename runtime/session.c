@@ -45,6 +45,7 @@ struct QccSession {
     StepProfile *profile; /* one a step */
     const char **title;   /* one a step: what the profile calls it */
     int ntap;
+    int next_tap;   /* of a run by the interpreter, which computes values in this order */
     QccTensor *tap; /* dense copies, of a program made with taps */
     const QccValue **tap_value;
 };
@@ -96,6 +97,12 @@ static void make_border(QccSession *s, Border *b, const QccValue *value)
     b->stage = qcc_alloc_aligned(s->arena, (size_t)b->bytes + QCC_READ_SLACK, 64);
 }
 
+static void add_tap(QccSession *s, const QccValue *value)
+{
+    s->tap_value[s->ntap] = value;
+    s->tap[s->ntap++] = qcc_tensor_new(s->arena, value->type);
+}
+
 static void collect_taps(QccSession *s)
 {
     const QccGraph *g = s->program->graph;
@@ -106,9 +113,13 @@ static void collect_taps(QccSession *s)
     const QccLowered *l = s->program->lowered;
     for (int i = 0; l && i < l->nplace; i++) {
         const QccPlacement *p = &l->place[i];
-        if (!p->value || p->value->graph != g || s->ntap == n) continue;
-        s->tap_value[s->ntap] = p->value;
-        s->tap[s->ntap++] = qcc_tensor_new(s->arena, p->value->type);
+        if (p->value && p->value->graph == g && s->ntap < n) add_tap(s, p->value);
+    }
+    if (l) return;
+    for (int i = 0; i < g->nparam; i++) add_tap(s, g->param[i]);
+    QCC_FOR_OPS(op, g)
+    {
+        for (int i = 0; i < op->nout; i++) add_tap(s, &op->out[i]);
     }
 }
 
@@ -446,13 +457,20 @@ static void eval_guarded(void *user)
     e->status = qcc_interp_op(op, tensor, tensor + op->nin, e->scratch);
 }
 
-/* Runs under a memory edge of its own; the context's lock is held, because types are interned. */
+/* What is interned comes from the context, the rest from the session: two edges. */
+static void eval_in_session(void *user)
+{
+    Evaluation *e = user;
+    if (!qcc_mem_protect(&e->session->mem, eval_guarded, e)) e->status = QCC_ERROR_MEMORY;
+}
+
+/* The context's lock is held, because types are interned. */
 static QccStatus run_eval(QccSession *s, const QccStep *step)
 {
     Evaluation e = {s, step, qcc_arena_new(&s->mem), QCC_ERROR_MEMORY};
     if (!e.scratch) return QCC_ERROR_MEMORY;
     pthread_mutex_lock(&s->context->lock);
-    if (!qcc_mem_protect(&s->mem, eval_guarded, &e)) e.status = QCC_ERROR_MEMORY;
+    if (!qcc_mem_protect(&s->context->mem, eval_in_session, &e)) e.status = QCC_ERROR_MEMORY;
     pthread_mutex_unlock(&s->context->lock);
     qcc_arena_free(e.scratch);
     return e.status;
@@ -491,16 +509,8 @@ static QccStatus run_steps(QccSession *s)
 static QccStatus keep_tap(void *user, const QccValue *value, const QccTensor *tensor)
 {
     QccSession *s = user;
-    if (value->graph != s->program->graph) return QCC_OK;
-    for (int i = 0; i < s->ntap; i++)
-        if (s->tap_value[i] == value) {
-            memcpy(s->tap[i].data, tensor->data, (size_t)qcc_type_bytes(tensor->type));
-            return QCC_OK;
-        }
-    s->tap_value[s->ntap] = value;
-    s->tap[s->ntap] = qcc_tensor_new(s->arena, value->type);
-    memcpy(s->tap[s->ntap].data, tensor->data, (size_t)qcc_type_bytes(tensor->type));
-    s->ntap++;
+    if (s->next_tap == s->ntap || s->tap_value[s->next_tap] != value) return QCC_OK;
+    memcpy(s->tap[s->next_tap++].data, tensor->data, (size_t)qcc_type_bytes(tensor->type));
     return QCC_OK;
 }
 
@@ -520,6 +530,7 @@ static void interpret_guarded(void *user)
     for (int i = 0; i < nin; i++) tensor[i] = qcc_tensor_view(g->param[i]->type, s->input[i].data);
     for (int i = 0; i < nout; i++)
         tensor[nin + i] = qcc_tensor_view(qcc_graph_result(g, i)->type, s->output[i].data);
+    s->next_tap = 0;
     it->status = qcc_interp_run(g, tensor, tensor + nin, s->program->taps ? keep_tap : NULL, s);
 }
 
