@@ -36,17 +36,6 @@ static bool has_quantized_values(const QccOp *op)
     return op->out[0].type->quant != NULL;
 }
 
-/* A MOVE copies raw elements only while every element means the same before and after. */
-static bool moves_raw(const QccOp *op)
-{
-    const QccType *to = op->out[0].type;
-    for (int i = 0; i < op->nin; i++) {
-        const QccValue *v = op->in[i].value;
-        if (!v || v->type->dtype != to->dtype || v->type->quant != to->quant) return false;
-    }
-    return !to->quant || qcc_quant_is_tensor(to->quant, NULL, NULL);
-}
-
 /* A failure means that the op has no such form and runs through eval: nothing to report. */
 static bool try_epilogue(QccLowering *l, QccOpPlan *plan)
 {
@@ -64,7 +53,7 @@ static void plan_op(QccLowering *l, QccOpPlan *plan)
     uint32_t traits = op->def->traits;
     if (op->nout != 1 || has_packed_values(op) || has_dynamic_scales(op)) return;
     if (traits & QCC_TRAIT_MOVE) {
-        if (!moves_raw(op)) return;
+        if (!qcc_op_moves_raw(op)) return;
         plan->view = (traits & QCC_TRAIT_VIEW) != 0;
         plan->anchor = op;
         plan->kernel = !plan->view && op->def->lower;

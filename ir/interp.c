@@ -28,18 +28,6 @@ static bool has_quantized(const QccOp *op)
     return false;
 }
 
-/* Whether a MOVE may copy stored elements: they mean the same before and after. Scales along an
- * axis move with it, so only one pair for the whole tensor is simple enough. */
-static bool moves_raw(const QccOp *op)
-{
-    const QccType *to = op->out[0].type;
-    for (int i = 0; i < op->nin; i++) {
-        const QccValue *v = op->in[i].value;
-        if (v && (v->type->dtype != to->dtype || v->type->quant != to->quant)) return false;
-    }
-    return !to->quant || qcc_quant_is_tensor(to->quant, NULL, NULL);
-}
-
 /* The operands as their reals. */
 static const QccTensor *dequantized(const QccOp *op, const QccTensor *in, QccArena *scratch)
 {
@@ -89,7 +77,7 @@ QccStatus qcc_interp_op(const QccOp *op, const QccTensor *in, const QccTensor *o
         if (blob->size) memcpy(out->data, blob->data, (size_t)blob->size);
         return QCC_OK;
     }
-    bool raw = (traits & QCC_TRAIT_MOVE) && moves_raw(op);
+    bool raw = (traits & QCC_TRAIT_MOVE) && qcc_op_moves_raw(op);
     if (op->def->eval && (raw || !has_quantized(op))) return op->def->eval(op, in, out, scratch);
     return run_epilogue(op, in, out, scratch);
 }

@@ -84,6 +84,27 @@ QccStatus qcc_infer_same(QccOp *op, const QccType **result)
     return QCC_OK;
 }
 
+/* ---- moves -------------------------------------------------------------------------------- */
+
+bool qcc_op_is_index(const QccOp *op, int i)
+{
+    const QccValue *v = op->in[i].value;
+    if (i == 0 || !v || v->type->quant || !op->in[0].value) return false;
+    bool integers = v->type->dtype == QCC_I64 || v->type->dtype == QCC_I32;
+    return integers && v->type->dtype != op->in[0].value->type->dtype;
+}
+
+bool qcc_op_moves_raw(const QccOp *op)
+{
+    const QccType *to = op->out[0].type;
+    for (int i = 0; i < op->nin; i++) {
+        const QccValue *v = op->in[i].value;
+        if (!v || qcc_op_is_index(op, i)) continue;
+        if (v->type->dtype != to->dtype || v->type->quant != to->quant) return false;
+    }
+    return !to->quant || qcc_quant_is_tensor(to->quant, NULL, NULL);
+}
+
 /* ---- samples ------------------------------------------------------------------------------ */
 
 QccValue *qcc_sample_param(QccSample *s, const QccType *type)

@@ -130,6 +130,15 @@ QccStatus qcc_infer_map(QccOp *op, const QccType **result);
 /* Same type as operand 0, read as real. */
 QccStatus qcc_infer_same(QccOp *op, const QccType **result);
 
+/* ---- for those who run ops ---------------------------------------------------------------- */
+
+/* Whether operand i is plain integers beside data of another type: indices, lengths. They are
+ * neither quantized nor moved. */
+bool qcc_op_is_index(const QccOp *op, int i);
+/* Whether a MOVE may copy stored elements: they mean the same before and after. Scales along an
+ * axis move with it, so only one pair for the whole tensor is simple enough. */
+bool qcc_op_moves_raw(const QccOp *op);
+
 /* The built-in ops, from ops.def. */
 #define QCC_OP(name) extern const QccOpDef qcc_op_##name;
 #include "ir/ops.def"

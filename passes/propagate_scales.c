@@ -64,7 +64,10 @@ static QccStatus hoist(QccPassCtx *ctx, QccOp *quantize, bool *done)
         if (!qcc_op_in(op, i)) return QCC_OK;
     }
     QccValue **in = QCC_NEW_ARRAY(qcc_pass_scratch(ctx), op->nin, QccValue *);
-    for (int i = 0; i < op->nin; i++) QCC_TRY(quantized_as(op, op->in[i].value, like, &in[i]));
+    for (int i = 0; i < op->nin; i++) {
+        in[i] = op->in[i].value;
+        if (!qcc_op_is_index(op, i)) QCC_TRY(quantized_as(op, op->in[i].value, like, &in[i]));
+    }
     const char *name = value->name;
     QCC_TRY(remake(op, op, in, like, &result));
     qcc_op_replace(quantize, result);
@@ -83,7 +86,9 @@ static QccStatus sink(QccPassCtx *ctx, QccOp *op, bool *done)
     *done = false;
     if (op->out[0].type->quant) return QCC_OK;
     for (int i = 0; i < op->nin; i++) {
-        QccOp *dequantize = qcc_def_is(qcc_op_in(op, i), &qcc_op_dequantize);
+        in[i] = qcc_op_in(op, i);
+        if (qcc_op_is_index(op, i)) continue;
+        QccOp *dequantize = qcc_def_is(in[i], &qcc_op_dequantize);
         if (!dequantize) return QCC_OK;
         in[i] = dequantize->in[0].value;
         const QccType *t = in[i]->type;

@@ -38,12 +38,12 @@ static bool is_in(const QccQuantizer *z, const QccOp *op)
     return p && p->in;
 }
 
-/* Whether every operand that is computed has a range. */
+/* Whether every operand that is computed has a range; indices need none. */
 static bool operands_known(const QccOp *op)
 {
     for (int i = 0; i < op->nin; i++) {
         const QccValue *value = qcc_op_in(op, i);
-        if (qcc_is_data(value) && !has_params(value)) return false;
+        if (qcc_is_data(value) && !qcc_op_is_index(op, i) && !has_params(value)) return false;
     }
     return true;
 }
@@ -51,7 +51,8 @@ static bool operands_known(const QccOp *op)
 static bool reads_constant(const QccOp *op)
 {
     for (int i = 0; i < op->nin; i++) {
-        if (op->in[i].value && !qcc_is_data(op->in[i].value)) return true;
+        if (!op->in[i].value || qcc_op_is_index(op, i)) continue;
+        if (!qcc_is_data(op->in[i].value)) return true;
     }
     return false;
 }
@@ -303,7 +304,7 @@ static QccStatus rewrite_same_scale(QccQuantizer *z, QccOp *op)
     const QccQuant *want = op->out[0].type->quant;
     for (int i = 0; i < op->nin; i++) {
         QccValue *value = qcc_op_in(op, i), *own;
-        if (!value || value->type->quant == want || !want) continue;
+        if (!value || value->type->quant == want || !want || qcc_op_is_index(op, i)) continue;
         QCC_TRY(qcc_make_quantize(&own, z->g, op, value, QCC_U8, want));
         qcc_op_set_operand(op, i, own);
         qcc_pass_count(z->ctx, INSERTED, 1);

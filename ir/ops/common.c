@@ -283,21 +283,29 @@ static QccDtype moved_as(QccDtype type)
 }
 
 static QccLoweredKernel *move_kernel(const QccOp *op, QccKernelList *list, const int64_t *extent,
-                                     const int64_t *to)
+                                     const int64_t *stride, const int64_t *to)
 {
     const QccType *type = op->out[0].type;
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, type->rank, extent);
-    qcc_lower_result(k, moved_as(type->dtype), list->result->pitch, to);
+    qcc_lower_result(k, moved_as(type->dtype), stride, to);
     return k;
 }
 
 bool qcc_lower_copy(const QccOp *op, QccKernelList *list, int operand, const int64_t *extent,
                     const int64_t *to, const int64_t *src_stride, const int64_t *from)
 {
+    return qcc_lower_copy_steps(op, list, operand, extent, list->result->pitch, to, src_stride,
+                                from);
+}
+
+bool qcc_lower_copy_steps(const QccOp *op, QccKernelList *list, int operand, const int64_t *extent,
+                          const int64_t *to_stride, const int64_t *to, const int64_t *src_stride,
+                          const int64_t *from)
+{
     const QccType *in = op->in[operand].value->type, *out = op->out[0].type;
     if (in->dtype != out->dtype || in->quant != out->quant || qcc_dtype_bits(in->dtype) < 8)
         return false;
-    QccLoweredKernel *k = move_kernel(op, list, extent, to);
+    QccLoweredKernel *k = move_kernel(op, list, extent, to_stride, to);
     int arg = qcc_lower_operand(k, operand, moved_as(in->dtype), src_stride, from);
     QccExpr *e = qcc_lower_expr(list);
     e->result = qcc_lower_arg_node(e, k, arg);
@@ -312,7 +320,7 @@ bool qcc_lower_fill(const QccOp *op, QccKernelList *list, const int64_t *extent,
     if (qcc_dtype_bits(type->dtype) < 8) return false;
     char element[8];
     qcc_element_of(type, real, element);
-    QccLoweredKernel *k = move_kernel(op, list, extent, to);
+    QccLoweredKernel *k = move_kernel(op, list, extent, list->result->pitch, to);
     QccBlob *blob = qcc_blob(list->arena, moved_as(type->dtype), 0, NULL, element, true);
     int arg = qcc_lower_const_arg(k, blob, NULL);
     QccExpr *e = qcc_lower_expr(list);

@@ -76,6 +76,10 @@ void qcc_element_of(const QccType *type, double real, void *out);
  * and result are not equally quantized, or their elements have no kernel type. */
 bool qcc_lower_copy(const QccOp *op, QccKernelList *list, int operand, const int64_t *extent,
                     const int64_t *to, const int64_t *src_stride, const int64_t *from);
+/* The same with strides of the result other than its own. */
+bool qcc_lower_copy_steps(const QccOp *op, QccKernelList *list, int operand, const int64_t *extent,
+                          const int64_t *to_stride, const int64_t *to, const int64_t *src_stride,
+                          const int64_t *from);
 /* Likewise, one value everywhere. */
 bool qcc_lower_fill(const QccOp *op, QccKernelList *list, const int64_t *extent, const int64_t *to,
                     double real);

@@ -459,11 +459,12 @@ def write_maps():
     f.case("tanh", [x], (d * 0.5 * (1 + t)).astype(f32), {"tanh": "true"}, tol=4e-6)
 
 
-write_conv()
-write_fc()
-write_matmul()
-write_pools()
-write_reductions()
-write_rows()
-write_moves()
-write_maps()
+if __name__ == "__main__":
+    write_conv()
+    write_fc()
+    write_matmul()
+    write_pools()
+    write_reductions()
+    write_rows()
+    write_moves()
+    write_maps()

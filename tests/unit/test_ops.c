@@ -590,9 +590,9 @@ static void check_permute_once(const QccOpDef *def, uint64_t seed, int *permuted
     bool vectors = def == &qcc_op_batchnorm || def == &qcc_op_layer_norm;
     for (int i = 0; i < op->nin; i++) {
         if (!op->in[i].value) continue;
-        bool stays = vectors && i > 0;
+        bool stays = i > 0 && (vectors || qcc_op_is_index(op, i));
         in[i] = small_integers(&r, op->in[i].value->type);
-        for (int64_t k = 0; stays && k < in[i].count; k++)
+        for (int64_t k = 0; vectors && i > 0 && k < in[i].count; k++)
             ((float *)in[i].data)[k] = fabsf(((float *)in[i].data)[k]);
         x[i] = in[i];
         if (stays) continue;

@@ -1,0 +1,85 @@
+/* reverse_sequence - the first length[b] steps of each sequence b in reverse order, the others as
+ * they are.
+ */
+#include <string.h>
+
+#include "ir/ops/index.h"
+
+typedef struct Attrs {
+    int64_t batch_axis, time_axis;
+} Attrs;
+
+static const QccField attrs[] = {{"batch_axis", QCC_FIELD_INT, offsetof(Attrs, batch_axis), "1", 0,
+                                  0, NULL, "the dimension that counts sequences"},
+                                 {"time_axis", QCC_FIELD_INT, offsetof(Attrs, time_axis), "0", 0, 0,
+                                  NULL, "the dimension that counts steps"},
+                                 {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    Attrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_bytes(op, 0));
+    QCC_TRY(qcc_op_need_index(op, 1));
+    const QccType *x = qcc_op_real(op, 0), *length = op->in[1].value->type;
+    QCC_TRY(qcc_op_axis(op, &a->batch_axis, x->rank));
+    QCC_TRY(qcc_op_axis(op, &a->time_axis, x->rank));
+    if (a->batch_axis == a->time_axis || length->rank != 1 ||
+        !qcc_dim_equal(&length->dim[0], &x->dim[a->batch_axis]))
+        return qcc_op_error(op,
+                            "'reverse_sequence' needs two dimensions and a length for each index "
+                            "of the first; they are %lld and %lld, x is %s, lengths are %s",
+                            (long long)a->batch_axis, (long long)a->time_axis,
+                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    return qcc_infer_same(op, result);
+}
+
+/* The length of sequence b, between 0 and n. */
+static int64_t length_at(const QccTensor *length, int64_t b, int64_t n)
+{
+    int64_t v = length->type->dtype == QCC_I64 ? ((const int64_t *)length->data)[b]
+                                               : ((const int32_t *)length->data)[b];
+    return v < 0 ? 0 : v > n ? n : v;
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    (void)arena;
+    const Attrs *a = op->attrs;
+    int rank = result->type->rank;
+    size_t size = (size_t)qcc_dtype_size(result->type->dtype, 1);
+    int64_t index[QCC_MAX_RANK] = {0}, stride[QCC_MAX_RANK], n = result->dim[a->time_axis];
+    qcc_dense_strides(rank, result->dim, stride);
+    for (int64_t i = 0; i < result->count; i++) {
+        int64_t t = index[a->time_axis], length = length_at(&in[1], index[a->batch_axis], n);
+        int64_t from = t < length ? i + (length - 1 - 2 * t) * stride[a->time_axis] : i;
+        memcpy((char *)result->data + (size_t)i * size,
+               (const char *)in[0].data + (size_t)from * size, size);
+        for (int d = rank - 1; d >= 0 && ++index[d] == result->dim[d]; d--) index[d] = 0;
+    }
+    return QCC_OK;
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    const QccType *type = qcc_sample_type(s, 2, 4);
+    int64_t batch = qcc_random_range(random, 0, type->rank - 1);
+    int64_t time = (batch + qcc_random_range(random, 1, type->rank - 1)) % type->rank;
+    Attrs a = {.batch_axis = batch, .time_axis = time};
+    QccValue *in[2] = {qcc_sample_param(s, type), NULL};
+    in[1] = qcc_sample_indices(s, 1, &type->dim[batch].n, type->dim[time].n + 1);
+    qcc_sample_op(s, &qcc_op_reverse_sequence, in, 2, &a);
+}
+
+const QccOpDef qcc_op_reverse_sequence = {
+    .name = "reverse_sequence",
+    .summary = "the first steps of each sequence in reverse order",
+    .min_in = 2,
+    .max_in = 2,
+    .nout = 1,
+    .attr_size = sizeof(Attrs),
+    .attrs = attrs,
+    .infer = infer,
+    .eval = eval,
+    .sample = sample,
+};
