@@ -13,7 +13,7 @@ with_cache := XDG_CACHE_HOME=$(CURDIR)/build/cache
 
 all:
 	@$(configure) release
-	@cmake --build build -j $(JOBS)
+	@cmake --build build -j $(JOBS) --target qcc libqcc-rt qcc-llvm
 
 deps:
 	@tools/install-deps.sh
@@ -30,17 +30,13 @@ test-%:
 
 demo: deps all
 	@$(MAKE) --no-print-directory $(MODEL)
-	$(with_cache) $(QCC) -p pipelines/ptq_int8.yaml $(MODEL)
+	$(with_cache) $(QCC) -p pipelines/ptq_int8.yaml $(MODEL) --data models/digits/data.yaml
 
-# The model is taken into build/, because what qcc makes of it lies beside it.
-ifneq ($(wildcard models/digits/model.bin),)
-build/digits.bin: models/digits/model.bin
-	cp $< $@
-else
-build/digits.bin: models/digits/digits.onnx models/digits/data.yaml
-	$(with_cache) $(QCC) import models/digits/digits.onnx --calib models/digits/data.yaml \
+# The model is made in build/, because what qcc makes of it lies beside it. It carries the samples
+# that it is calibrated with; it is evaluated on others.
+build/digits.bin: models/digits/digits.onnx models/digits/calib.yaml
+	$(with_cache) $(QCC) import models/digits/digits.onnx --calib models/digits/calib.yaml \
 	    --samples 256 -o $@
-endif
 
 install: all
 	cmake --install build --prefix $(PREFIX)

@@ -236,7 +236,11 @@ static QccStatus transform(void *user)
         .progress = c->progress,
         .progress_user = c->progress_user,
     };
-    return qcc_pipeline_run(t->pipeline, t->model->module, &run);
+    QccModule *module = t->model->module;
+    QCC_TRY(qcc_pipeline_run(t->pipeline, module, &run));
+    /* Samples are there to be calibrated with; what is deployed should not carry them. */
+    if (qcc_graph_has_prop(module->graph, "quantized")) module->nsamples = 0, module->labels = NULL;
+    return QCC_OK;
 }
 
 QccStatus qcc_model_transform(QccModel *model, const QccPipelineOptions *given)

@@ -42,6 +42,7 @@ struct QccSession {
     Border *input, *output;
     bool profiling;
     bool *shared;         /* one a step: it is worth waking the other threads */
+    int last_shared;      /* the last of those; -1: none */
     StepProfile *profile; /* one a step */
     const char **title;   /* one a step: what the profile calls it */
     int ntap;
@@ -170,11 +171,13 @@ static QccStatus make_session(void *user)
     s->profile = QCC_NEW_ARRAY(s->arena, l->nstep, StepProfile);
     s->title = QCC_NEW_ARRAY(s->arena, l->nstep, const char *);
     s->shared = QCC_NEW_ARRAY(s->arena, l->nstep, bool);
+    s->last_shared = -1;
     for (int i = 0; i < l->nstep; i++) {
         const QccStep *step = &l->step[i];
         s->title[i] = step_title(s->arena, p, step);
         s->shared[i] = s->pool && step->kind == QCC_STEP_KERNEL &&
                        is_worth_sharing(l->kernel[step->kernel], step->work);
+        if (s->shared[i]) s->last_shared = i;
     }
     return QCC_OK;
 }
@@ -380,18 +383,20 @@ static void call_range(void *user, size_t begin, size_t size)
     leave_fp(fp);
 }
 
-static void run_kernel(QccSession *s, const QccStep *step, bool shared)
+static void run_kernel(QccSession *s, const QccStep *step, int index)
 {
     Call c = {.fn = s->program->code[step->kernel].fn};
     for (int i = 0; i < step->nref; i++) c.arg[i] = resolve(s, &step->ref[i]);
     if (step->work <= 0) return;
     /* Two tiles a thread even out what the others' load disturbs. */
     int64_t tile = (step->work + 2 * s->threads - 1) / (2 * s->threads);
-    if (!shared)
+    /* Behind the last shared step the other threads sleep instead of spinning for the next. */
+    uint32_t flags = index == s->last_shared ? PTHREADPOOL_FLAG_YIELD_WORKERS : 0;
+    if (!s->shared[index])
         call_range(&c, 0, (size_t)step->work);
     else
         pthreadpool_parallelize_1d_tile_1d(s->pool, call_range, &c, (size_t)step->work,
-                                           (size_t)tile, 0);
+                                           (size_t)tile, flags);
 }
 
 static void fill_elements(char *at, int64_t n, uint32_t bits, int64_t width)
@@ -480,7 +485,7 @@ static QccStatus run_step(QccSession *s, const QccStep *step)
 {
     switch (step->kind) {
     case QCC_STEP_KERNEL:
-        run_kernel(s, step, s->shared[step - s->program->lowered->step]);
+        run_kernel(s, step, (int)(step - s->program->lowered->step));
         return QCC_OK;
     case QCC_STEP_FILL: run_fill(s, step); return QCC_OK;
     default: return run_eval(s, step);

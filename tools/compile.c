@@ -89,7 +89,8 @@ static QccStatus evaluate(Job *j)
     bool random = v->calib && strncmp(v->calib, "random:", 7) == 0;
     QccEvaluateOptions o = QCC_INIT(QccEvaluateOptions);
     o.data = v->data ? v->data : random ? NULL : v->calib;
-    o.model = j->made.model;
+    /* A quantized program carries no samples any more. */
+    o.model = j->reference.model ? j->reference.model : j->made.model;
     o.reference = j->reference.program;
     o.threads = (int)j->tool->globals.threads;
     /* Without --data or --calib the model's own samples serve, if it has any. */
@@ -181,7 +182,8 @@ static void print_table(const Job *j)
     const char *name = qcc_model_has(made->model, "quantized") ? "int8" : "fp32";
     fprintf(j->out, "%s for %s\n\n", j->output,
             json_string_value(json_object_get(made->stats, "target")));
-    put_row(j, "", name, "reference", "");
+    bool float_reference = j->reference.model && !qcc_model_has(j->reference.model, "quantized");
+    put_row(j, "", name, float_reference ? "fp32" : "reference", "");
     put_bytes(j, "file", made->file_bytes, reference->file_bytes);
     put_bytes(j, "constants", stat_of(made, "constant_bytes"),
               stat_of(reference, "constant_bytes"));

@@ -26,7 +26,7 @@ for pipeline in "$@"; do
 import json, sys
 r = json.load(open(sys.argv[1]))
 print('%-22s %-20s %6d %7.2f %7.2f %5d %5d %9.2f %8.2f' % (
-    sys.argv[2], sys.argv[3], r['n'], r['fp32']['top1'], r['top1'], r['lost'], r['won'],
+    sys.argv[2], sys.argv[3], r['n'], r['fp32']['top1'], r['top1'], r['flips']['lost'], r['flips']['won'],
     r['agreement'], r['sqnr_db']))
 PY
     done
