@@ -165,8 +165,31 @@ QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis);
 
 /* onnx_conv.c */
 QccStatus qcc_onnx_conv(QccOnnxNode *n);
+QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n);
+/* onnx_pool.c */
 QccStatus qcc_onnx_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_lp_pool(QccOnnxNode *n);
 QccStatus qcc_onnx_global_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_global_lp_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_lp_normalization(QccOnnxNode *n);
+QccStatus qcc_onnx_max_unpool(QccOnnxNode *n);
+/* onnx_norm.c */
+QccStatus qcc_onnx_batchnorm(QccOnnxNode *n);
+QccStatus qcc_onnx_layer_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_rms_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_instance_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_group_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_mean_variance(QccOnnxNode *n);
+QccStatus qcc_onnx_lrn(QccOnnxNode *n);
+QccStatus qcc_onnx_softmax_from(QccOnnxNode *n); /* the op of the row; before opset 13 */
+QccStatus qcc_onnx_softmax(QccOnnxNode *n);
+/* onnx_reduce.c */
+QccStatus qcc_onnx_reduce(QccOnnxNode *n); /* the op of the row */
+QccStatus qcc_onnx_reduce_between(QccOnnxNode *n);
+QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n);
+/* onnx_quant.c */
+QccStatus qcc_onnx_quantize(QccOnnxNode *n);
+QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
 /* onnx_math.c */
 QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
 QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */
@@ -177,13 +200,6 @@ QccStatus qcc_onnx_clip(QccOnnxNode *n);
 QccStatus qcc_onnx_gelu(QccOnnxNode *n);
 QccStatus qcc_onnx_gemm(QccOnnxNode *n);
 QccStatus qcc_onnx_matmul(QccOnnxNode *n);
-QccStatus qcc_onnx_batchnorm(QccOnnxNode *n);
-QccStatus qcc_onnx_layer_norm(QccOnnxNode *n);
-QccStatus qcc_onnx_softmax_from(QccOnnxNode *n); /* before opset 13 */
-QccStatus qcc_onnx_softmax(QccOnnxNode *n);
-QccStatus qcc_onnx_reduce(QccOnnxNode *n);
-QccStatus qcc_onnx_quantize(QccOnnxNode *n);
-QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
 /* onnx_shape.c */
 QccStatus qcc_onnx_cast(QccOnnxNode *n);
 QccStatus qcc_onnx_concat(QccOnnxNode *n);

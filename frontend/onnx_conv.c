@@ -1,226 +1,244 @@
-/* onnx_conv - Conv and the pools: from NCHW and OIHW to what the ops here take, NHWC and OHWI.
+/* onnx_conv - Conv and ConvTranspose: from NCHW and OIHW to what the ops here take, NHWC and OHWI.
  *
  *   x[n,c,h,w] -> transpose -> op over [n,h,w,c] -> transpose -> y[n,c,oh,ow]
  *
- * The transposes between such ops cancel later. One spatial dimension becomes two, the second of 1.
+ * The transposes between such ops cancel later.
  */
-#include "frontend/onnx.h"
+#include "frontend/onnx_window.h"
 
 #include <string.h>
 
-enum { WINDOW_MAX = 1 << 24 }; /* bounds kernels, strides, dilations and pads */
-
-/* What Conv and the pools have in common, per spatial dimension. */
-typedef struct Window {
-    int n; /* spatial dimensions of the node: 1 or 2 */
-    int64_t kernel[2], stride[2], dilation[2], before[2], after[2];
-} Window;
-
-static const int to_nhwc[] = {0, 2, 3, 1}, to_nchw[] = {0, 3, 1, 2};
-
-/* [n,c,l] becomes [n,c,l,1]. */
-static QccStatus make_2d(QccOnnxNode *n, QccValue **x)
+/* The kernel is what the weights w[a,b,k...] say, and an attribute may say again. */
+static QccStatus read_kernel(QccOnnxNode *n, QccOnnxWindow *window, const QccType *x,
+                             const QccType *w)
 {
-    if ((*x)->type->rank == 4) return QCC_OK;
-    QccDim dim[4];
-    memcpy(dim, (*x)->type->dim, 3 * sizeof *dim);
-    dim[3] = qcc_dim(1);
-    return qcc_onnx_reshape(n, x, *x, NULL, 4, dim);
-}
-
-/* The input in NHWC. */
-static QccStatus take_nhwc(QccOnnxNode *n, QccValue **out, QccValue *x)
-{
-    QCC_TRY(make_2d(n, &x));
-    const char *name = qcc_onnx_value_name(n->im, qcc_sprintf(n->im->scratch, "%s_nhwc", x->name));
-    return qcc_onnx_transpose(n, out, x, name, to_nhwc);
-}
-
-/* Output 0 of the node from its result in NHWC. */
-static QccStatus give_nchw(QccOnnxNode *n, QccValue *y, int spatial)
-{
-    if (spatial == 2) return qcc_onnx_transpose(n, &n->out[0], y, qcc_onnx_name(n, ""), to_nchw);
-    QCC_TRY(qcc_onnx_transpose(n, &y, y, NULL, to_nchw));
-    return qcc_onnx_reshape(n, &n->out[0], y, qcc_onnx_name(n, ""), 3, y->type->dim);
-}
-
-static QccStatus spatial_rank(const QccOnnxNode *n, const QccValue *x, int *spatial)
-{
-    *spatial = x->type->rank - 2;
-    if (!x->type->quant && !qcc_dtype_is_float(x->type->dtype)) {
-        return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(x->type->dtype));
+    QCC_TRY(qcc_onnx_window_init(n, window, x));
+    if (w->rank != x->rank) {
+        return qcc_onnx_wrong(n, "has x of rank %d and w of rank %d", x->rank, w->rank);
     }
-    if (*spatial == 1 || *spatial == 2) return QCC_OK;
-    if (*spatial < 1) return qcc_onnx_wrong(n, "needs x[n,c,...], found rank %d", x->type->rank);
-    return qcc_onnx_unsupported(n, "%d spatial dimensions", *spatial);
-}
-
-/* An attribute of `want` numbers within [min, WINDOW_MAX], if it is there. */
-static QccStatus window_ints(QccOnnxNode *n, const char *name, int want, int64_t min, int64_t *v,
-                             bool *given)
-{
-    QccInts list = {0};
-    QCC_TRY(qcc_onnx_attr_ints(n, name, &list, given));
-    if (!*given) return QCC_OK;
-    if (list.n != want) {
-        return qcc_onnx_wrong(n, "needs %d numbers in attribute '%s', found %d", want, name,
-                              list.n);
-    }
-    for (int i = 0; i < want; i++) {
-        if (list.v[i] < min || list.v[i] > WINDOW_MAX) {
-            return qcc_onnx_wrong(n, "has %lld in attribute '%s', wanted %lld to %d",
-                                  (long long)list.v[i], name, (long long)min, WINDOW_MAX);
+    int64_t kernel[QCC_ONNX_SPATIAL];
+    for (int i = 0; i < window->n; i++) {
+        const QccDim *d = &w->dim[2 + i];
+        if (d->sym[0]) return qcc_onnx_unsupported(n, "a kernel of dynamic extent");
+        if (d->n < 1 || d->n > QCC_ONNX_WINDOW_MAX) {
+            return qcc_onnx_wrong(n, "has a kernel of extent %lld", (long long)d->n);
         }
-        v[i] = list.v[i];
+        kernel[i] = window->kernel[i] = d->n;
+    }
+    QCC_TRY(qcc_onnx_window_read(n, window, x));
+    if (memcmp(kernel, window->kernel, (size_t)window->n * sizeof *kernel)) {
+        return qcc_onnx_wrong(n, "has a kernel_shape that is not the one of w");
     }
     return QCC_OK;
 }
 
-/* SAME_*: as many outputs as ceil(in / stride); the odd one of the padding goes to the end (UPPER)
- * or to the beginning. */
-static QccStatus same_pads(const QccOnnxNode *n, Window *w, const QccType *x, bool upper)
+static QccStatus read_groups(QccOnnxNode *n, int64_t *groups)
 {
-    for (int i = 0; i < w->n; i++) {
-        const QccDim *d = &x->dim[2 + i];
-        if (d->sym[0]) return qcc_onnx_unsupported(n, "auto_pad over a dynamic extent");
-        int64_t out = d->n / w->stride[i] + (d->n % w->stride[i] != 0);
-        int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
-        int64_t total = (out - 1) * w->stride[i] + reach - d->n;
-        if (total < 0) total = 0;
-        w->before[i] = upper ? total / 2 : total - total / 2;
-        w->after[i] = total - w->before[i];
-    }
+    *groups = 1;
+    QCC_TRY(qcc_onnx_attr_int(n, "group", groups));
+    if (*groups < 1) return qcc_onnx_wrong(n, "has %lld groups", (long long)*groups);
     return QCC_OK;
 }
 
-/* Reads the attributes; w->kernel holds the default, 0 where there is none. */
-static QccStatus read_window(QccOnnxNode *n, Window *w, const QccType *x)
-{
-    bool given;
-    int64_t pads[4] = {0};
-    const char *mode = "NOTSET";
-    QCC_TRY(window_ints(n, "kernel_shape", w->n, 1, w->kernel, &given));
-    QCC_TRY(window_ints(n, "strides", w->n, 1, w->stride, &given));
-    QCC_TRY(window_ints(n, "dilations", w->n, 1, w->dilation, &given));
-    QCC_TRY(window_ints(n, "pads", 2 * w->n, 0, pads, &given));
-    QCC_TRY(qcc_onnx_attr_string(n, "auto_pad", &mode));
-    if (!w->kernel[0]) return qcc_onnx_wrong(n, "lacks the attribute 'kernel_shape'");
+/* ---- Conv --------------------------------------------------------------------------------- */
 
-    if (!strcmp(mode, "SAME_UPPER")) return same_pads(n, w, x, true);
-    if (!strcmp(mode, "SAME_LOWER")) return same_pads(n, w, x, false);
-    if (!strcmp(mode, "VALID")) return QCC_OK;
-    if (strcmp(mode, "NOTSET") && mode[0]) {
-        return qcc_onnx_wrong(n, "has auto_pad '%s', which does not exist", mode);
+QccStatus qcc_onnx_conv_weight(QccOnnxNode *n, QccValue **w)
+{
+    static const int to_ohwi[] = {0, 2, 3, 1}, to_odhwi[] = {0, 2, 3, 4, 1};
+    const QccType *t = (*w)->type;
+    if (t->rank == 5) return qcc_onnx_transpose_weight(n, w, *w, to_odhwi);
+    if (t->rank == 3) {
+        QccDim dim[4] = {t->dim[0], t->dim[1], t->dim[2], qcc_dim(1)};
+        QCC_TRY(qcc_onnx_reshape(n, w, *w, NULL, 4, dim));
     }
-    for (int i = 0; i < w->n; i++) {
-        w->before[i] = pads[i];
-        w->after[i] = pads[w->n + i];
-    }
-    return QCC_OK;
-}
-
-static Window new_window(int n)
-{
-    return (Window){.n = n, .kernel = {0, 1}, .stride = {1, 1}, .dilation = {1, 1}};
-}
-
-static QccInts pair(const int64_t *v)
-{
-    return (QccInts){.n = 2, .v = {v[0], v[1]}};
-}
-
-static QccInts pads_of(const Window *w)
-{
-    return (QccInts){.n = 4, .v = {w->before[0], w->before[1], w->after[0], w->after[1]}};
+    return qcc_onnx_transpose_weight(n, w, *w, to_ohwi);
 }
 
 QccStatus qcc_onnx_conv(QccOnnxNode *n)
 {
-    int spatial;
-    QccValue *x = qcc_onnx_in(n, 0), *w = qcc_onnx_in(n, 1), *bias = qcc_onnx_in(n, 2);
-    QCC_TRY(spatial_rank(n, x, &spatial));
-    if (w->type->rank != x->type->rank) {
-        return qcc_onnx_wrong(n, "has x of rank %d and w of rank %d", x->type->rank, w->type->rank);
-    }
-    Window window = new_window(spatial);
-    int64_t kernel[2] = {1, 1}, groups = 1;
-    for (int i = 0; i < spatial; i++) {
-        const QccDim *d = &w->type->dim[2 + i];
-        if (d->sym[0]) return qcc_onnx_unsupported(n, "a kernel of dynamic extent");
-        if (d->n < 1 || d->n > WINDOW_MAX) {
-            return qcc_onnx_wrong(n, "has a kernel of extent %lld", (long long)d->n);
+    int64_t groups;
+    QccOnnxWindow window;
+    QccValue *x = qcc_onnx_in(n, 0), *w = qcc_onnx_in(n, 1), *bias = qcc_onnx_in(n, 2), *y;
+    QCC_TRY(read_kernel(n, &window, x->type, w->type));
+    QCC_TRY(read_groups(n, &groups));
+    QCC_TRY(qcc_onnx_take_last(n, &x, x));
+    QCC_TRY(qcc_onnx_conv_weight(n, &w));
+    QCC_TRY(qcc_onnx_emit_conv(n, &y, x, w, bias, &window, groups));
+    return qcc_onnx_give_first(n, 0, y, window.n);
+}
+
+/* ---- ConvTranspose ------------------------------------------------------------------------
+ *
+ * Output u = i * stride + k * dilation (before the padding is cut off) belongs to phase
+ * p = u mod stride. Of a phase, outputs q = (u - p) / stride are an ordinary convolution of stride
+ * 1: y[q] = sum over j of x[q - j] * w[k], where k * dilation = p + j * stride; taps j for which
+ * there is no such k have weight 0. So all phases are one convolution with stride^dims times as
+ * many output channels, whose result is then interleaved:
+ *
+ *   [n,q...,m*s*s] -> reshape [n,q...,m,s,s] -> transpose [n,q,s,q,s,m] -> reshape -> slice
+ */
+
+typedef struct Transposed {
+    QccOnnxWindow w;                                   /* of the node */
+    int64_t taps[QCC_ONNX_SPATIAL];                    /* of the convolution */
+    int64_t in[QCC_ONNX_SPATIAL], q[QCC_ONNX_SPATIAL]; /* extents of x and of a phase */
+    int64_t out[QCC_ONNX_SPATIAL];                     /* extents of y */
+    int64_t groups, ci, m, phases;                     /* ci: of a group; m: all outputs */
+} Transposed;
+
+/* Pads and extents: out is given (output_shape, SAME_*), or follows from the pads. */
+static QccStatus transposed_extents(QccOnnxNode *n, Transposed *t, const QccType *x)
+{
+    bool has_shape, given;
+    int64_t extra[QCC_ONNX_SPATIAL] = {0};
+    const char *mode = "NOTSET";
+    QCC_TRY(qcc_onnx_window_ints(n, "output_padding", t->w.n, 0, extra, &given));
+    QCC_TRY(qcc_onnx_window_ints(n, "output_shape", t->w.n, 1, t->out, &has_shape));
+    QCC_TRY(qcc_onnx_attr_string(n, "auto_pad", &mode));
+    bool same = !strncmp(mode, "SAME_", 5), upper = !strcmp(mode, "SAME_UPPER");
+    for (int i = 0; i < t->w.dims; i++) {
+        t->in[i] = 1;
+        if (i < t->w.n) {
+            if (x->dim[2 + i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
+            t->in[i] = x->dim[2 + i].n;
         }
-        kernel[i] = window.kernel[i] = d->n;
+        int64_t span = (t->w.kernel[i] - 1) * t->w.dilation[i] + 1, full;
+        if (t->in[i] < 1) return qcc_onnx_wrong(n, "has an input without elements");
+        if (!qcc_mul_i64(&full, t->in[i] - 1, t->w.stride[i]) ||
+            !qcc_add_i64(&full, full, span + extra[i])) {
+            return qcc_onnx_wrong(n, "has too large an output");
+        }
+        if (i < t->w.n && (has_shape || same)) {
+            if (!has_shape) t->out[i] = t->in[i] * t->w.stride[i];
+            int64_t total = full > t->out[i] ? full - t->out[i] : 0;
+            t->w.before[i] = upper ? total / 2 : total - total / 2;
+        } else {
+            t->out[i] = full - t->w.before[i] - t->w.after[i];
+        }
+        if (t->out[i] < 1) return qcc_onnx_wrong(n, "has an output without elements");
+        t->taps[i] = (span - 1) / t->w.stride[i] + 1;
+        t->q[i] = (t->w.before[i] + t->out[i] - 1) / t->w.stride[i] + 1;
+        t->phases *= t->w.stride[i];
+        if (t->phases > QCC_ONNX_WINDOW_MAX) return qcc_onnx_unsupported(n, "so large strides");
     }
-    QCC_TRY(read_window(n, &window, x->type));
-    QCC_TRY(qcc_onnx_attr_int(n, "group", &groups));
-    if (memcmp(kernel, window.kernel, (size_t)spatial * sizeof *kernel)) {
-        return qcc_onnx_wrong(n, "has a kernel_shape that is not the one of w");
-    }
-    if (groups < 1) return qcc_onnx_wrong(n, "has %lld groups", (long long)groups);
-
-    QCC_TRY(take_nhwc(n, &x, x));
-    QCC_TRY(make_2d(n, &w));
-    QCC_TRY(qcc_onnx_transpose_weight(n, &w, w, to_nhwc)); /* OIHW -> OHWI moves the same way */
-    QccConvAttrs attrs = {.stride = pair(window.stride),
-                          .pad = pads_of(&window),
-                          .dilation = pair(window.dilation),
-                          .groups = groups};
-    QccValue *y, *in[] = {x, w, bias};
-    QCC_TRY(
-        qcc_onnx_emit(n, &y, &qcc_op_conv2d, qcc_onnx_name(n, "_nhwc"), in, bias ? 3 : 2, &attrs));
-    return give_nchw(n, y, spatial);
+    return QCC_OK;
 }
 
-static QccStatus emit_pool(QccOnnxNode *n, QccValue *x, const QccPoolAttrs *attrs)
+/* w[c, m/groups, k...] -> [m * phases, taps..., c/groups] */
+static QccStatus transposed_weight(QccOnnxNode *n, const Transposed *t, QccValue **w)
 {
-    QccValue *y;
-    int spatial = x->type->rank - 2;
-    QCC_TRY(take_nhwc(n, &x, x));
-    QCC_TRY(qcc_onnx_emit(n, &y, n->row->def, qcc_onnx_name(n, "_nhwc"), &x, 1, attrs));
-    return give_nchw(n, y, spatial);
+    enum { COUNT_MAX = 1 << 28 };
+    int dims = t->w.dims, rank = dims + 2;
+    int64_t dim[QCC_MAX_RANK] = {t->m * t->phases}, count = t->m * t->phases, at = 0;
+    for (int i = 1; i < rank; i++) {
+        dim[i] = i <= dims ? t->taps[i - 1] : t->ci;
+        if (!qcc_mul_i64(&count, count, dim[i]) || count > COUNT_MAX) {
+            return qcc_onnx_unsupported(n, "so large a kernel between its strides");
+        }
+    }
+    int64_t kernel = 1, per_group = t->m / t->groups, index[QCC_MAX_RANK] = {0};
+    for (int i = 0; i < dims; i++) kernel *= t->w.kernel[i];
+    int64_t *source = QCC_NEW_ARRAY(n->im->scratch, count + 1, int64_t);
+    int64_t *channel = QCC_NEW_ARRAY(n->im->scratch, dim[0] + 1, int64_t);
+    for (; at < count; at++) {
+        int64_t m = index[0] / t->phases, phase = index[0] % t->phases, k = 0, weight = 1;
+        bool exists = true;
+        for (int i = dims - 1; i >= 0; i--) {
+            int64_t p = phase % t->w.stride[i], j = t->taps[i] - 1 - index[1 + i];
+            phase /= t->w.stride[i];
+            int64_t reach = p + j * t->w.stride[i], tap = reach / t->w.dilation[i];
+            exists &= reach % t->w.dilation[i] == 0 && tap < t->w.kernel[i];
+            k += tap * weight;
+            weight *= t->w.kernel[i];
+        }
+        int64_t c = m / per_group * t->ci + index[rank - 1];
+        source[at] = exists ? (c * per_group + m % per_group) * kernel + k : -1;
+        channel[index[0]] = m % per_group;
+        for (int d = rank - 1; d >= 0 && ++index[d] == dim[d]; d--) index[d] = 0;
+    }
+    return qcc_onnx_remap_weight(n, w, *w, rank, dim, source, 1, channel);
 }
 
-QccStatus qcc_onnx_pool(QccOnnxNode *n)
+/* bias[m] for every phase. */
+static QccStatus repeat_bias(QccOnnxNode *n, QccValue **bias, int64_t phases)
 {
-    int spatial;
-    QccValue *x = qcc_onnx_in(n, 0);
-    QCC_TRY(spatial_rank(n, x, &spatial));
-    Window window = new_window(spatial);
-    bool ceil = false, include_pad = false;
-    int64_t storage_order = 0; /* of the indices, which are not computed */
-    QCC_TRY(read_window(n, &window, x->type));
-    QCC_TRY(qcc_onnx_attr_bool(n, "ceil_mode", &ceil));
-    QCC_TRY(qcc_onnx_attr_bool(n, "count_include_pad", &include_pad));
-    QCC_TRY(qcc_onnx_attr_int(n, "storage_order", &storage_order));
-    QccPoolAttrs attrs = {.kernel = pair(window.kernel),
-                          .stride = pair(window.stride),
-                          .pad = pads_of(&window),
-                          .dilation = pair(window.dilation),
-                          .ceil = ceil,
-                          .include_pad = include_pad};
-    return emit_pool(n, x, &attrs);
+    if (!*bias || phases == 1) return QCC_OK;
+    if ((*bias)->type->rank != 1) return qcc_onnx_wrong(n, "needs a bias[m]");
+    QccDim column[] = {(*bias)->type->dim[0], qcc_dim(1)}, flat = column[0];
+    QccShapeAttrs all = {.shape = {2, {column[0].n, phases}}};
+    flat.n *= phases;
+    const QccBlob *blob = qcc_value_const(*bias);
+    if (blob && blob->dtype == QCC_F32) { /* stays a constant */
+        float *data = qcc_alloc_array(n->im->arena, flat.n, sizeof *data);
+        for (int64_t i = 0; i < flat.n; i++) data[i] = ((const float *)blob->data)[i / phases];
+        blob = qcc_blob(n->im->arena, QCC_F32, 1, &flat.n, data, false);
+        *bias = qcc_const_new(n->im->graph, NULL, NULL, blob, NULL);
+        return QCC_OK;
+    }
+    QCC_TRY(qcc_onnx_reshape(n, bias, *bias, NULL, 2, column));
+    QCC_TRY(qcc_onnx_emit(n, bias, &qcc_op_expand, NULL, bias, 1, &all));
+    return qcc_onnx_reshape(n, bias, *bias, NULL, 1, &flat);
 }
 
-/* A pool whose window is the whole input. */
-QccStatus qcc_onnx_global_pool(QccOnnxNode *n)
+static QccStatus interleave(QccOnnxNode *n, const Transposed *t, QccValue **y)
 {
-    QccValue *x = qcc_onnx_in(n, 0);
-    const QccType *t = x->type;
-    bool whole = t->rank == 3 || t->rank == 4;
-    for (int i = 2; i < t->rank; i++) {
-        whole &= !t->dim[i].sym[0] && t->dim[i].n >= 1 && t->dim[i].n <= WINDOW_MAX;
+    int dims = t->w.dims, perm[QCC_MAX_RANK] = {0}, rank = 2 * dims + 2;
+    QccDim dim[QCC_MAX_RANK] = {(*y)->type->dim[0]};
+    if (t->phases > 1) {
+        for (int i = 0; i < dims; i++) {
+            dim[1 + i] = (*y)->type->dim[1 + i];
+            dim[dims + 2 + i] = qcc_dim(t->w.stride[i]);
+            perm[1 + 2 * i] = 1 + i;
+            perm[2 + 2 * i] = dims + 2 + i;
+        }
+        dim[dims + 1] = qcc_dim(t->m);
+        perm[rank - 1] = dims + 1;
+        QCC_TRY(qcc_onnx_reshape(n, y, *y, NULL, rank, dim));
+        QCC_TRY(qcc_onnx_transpose(n, y, *y, NULL, perm));
+        for (int i = 0; i < dims; i++) dim[1 + i].n *= t->w.stride[i];
+        QCC_TRY(qcc_onnx_reshape(n, y, *y, NULL, dims + 2, dim));
     }
-    if (!whole) {
-        if (t->rank < 3) return qcc_onnx_wrong(n, "needs x[n,c,...], found rank %d", t->rank);
-        QccReduceAttrs reduce = {.axes = {.n = t->rank - 2}, .keep = true};
-        for (int i = 2; i < t->rank; i++) reduce.axes.v[i - 2] = i;
-        bool max = n->row->def == &qcc_op_max_pool;
-        return qcc_onnx_emit_out(n, max ? &qcc_op_reduce_max : &qcc_op_reduce_mean, &x, 1, &reduce);
+    QccSliceAttrs a = {.begin = {dims + 2, {0}}, .end = {dims + 2, {0}}, .step = {dims + 2, {0}}};
+    bool whole = true;
+    for (int i = 0; i < dims + 2; i++) {
+        a.end.v[i] = INT64_MAX;
+        a.step.v[i] = 1;
+        if (i < 1 || i > dims) continue;
+        a.begin.v[i] = t->w.before[i - 1];
+        a.end.v[i] = t->w.before[i - 1] + t->out[i - 1];
+        whole &= a.begin.v[i] == 0 && a.end.v[i] == (*y)->type->dim[i].n;
     }
-    const int64_t one[] = {1, 1};
-    int64_t extent[] = {t->dim[2].n, t->rank == 4 ? t->dim[3].n : 1};
-    QccPoolAttrs attrs = {
-        .kernel = pair(extent), .stride = pair(one), .pad = {.n = 4}, .dilation = pair(one)};
-    return emit_pool(n, x, &attrs);
+    return whole ? QCC_OK : qcc_onnx_emit(n, y, &qcc_op_slice, NULL, y, 1, &a);
+}
+
+QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n)
+{
+    Transposed t = {.phases = 1};
+    QccValue *x = qcc_onnx_in(n, 0), *w = qcc_onnx_in(n, 1), *bias = qcc_onnx_in(n, 2), *y;
+    QCC_TRY(read_kernel(n, &t.w, x->type, w->type));
+    QCC_TRY(read_groups(n, &t.groups));
+    QCC_TRY(transposed_extents(n, &t, x->type));
+    const QccDim *c = &w->type->dim[0], *m = &w->type->dim[1];
+    if (c->sym[0] || m->sym[0]) return qcc_onnx_unsupported(n, "weights of dynamic extent");
+    if (c->n % t.groups || !qcc_dim_equal(c, &x->type->dim[1]) || m->n < 1) {
+        return qcc_onnx_wrong(n, "needs x[n,c,...] and w[c,m/groups,...] with c in %lld groups",
+                              (long long)t.groups);
+    }
+    t.ci = c->n / t.groups;
+    if (!qcc_mul_i64(&t.m, m->n, t.groups) || t.m > QCC_ONNX_WINDOW_MAX) {
+        return qcc_onnx_wrong(n, "has too many groups");
+    }
+    QCC_TRY(transposed_weight(n, &t, &w));
+    QCC_TRY(repeat_bias(n, &bias, t.phases));
+    QccOnnxWindow phase = {
+        .n = t.w.n, .dims = t.w.dims, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+    for (int i = 0; i < t.w.dims; i++) {
+        phase.kernel[i] = t.taps[i];
+        phase.before[i] = t.taps[i] - 1;
+        phase.after[i] = t.q[i] > t.in[i] ? t.q[i] - t.in[i] : 0;
+    }
+    QCC_TRY(qcc_onnx_take_last(n, &x, x));
+    QCC_TRY(qcc_onnx_emit_conv(n, &y, x, w, bias, &phase, t.groups));
+    QCC_TRY(interleave(n, &t, &y));
+    return qcc_onnx_give_first(n, 0, y, t.w.n);
 }

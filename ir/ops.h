@@ -31,6 +31,15 @@ typedef struct QccPoolAttrs {
     bool include_pad; /* avg: divide by the whole window (padding included), else by what exists */
 } QccPoolAttrs;
 
+/* max_pool_index: x[n,c,...] -> where the largest value of each window lies, counted over the whole
+ * of x. */
+typedef struct QccMaxIndexAttrs {
+    QccInts kernel, stride, dilation; /* one entry a spatial dimension */
+    QccInts pad;                      /* all befores, then all afters */
+    bool ceil;                        /* the output extent rounds up */
+    bool column_major;                /* the last spatial dimension counts slowest */
+} QccMaxIndexAttrs;
+
 /* softmax and layer_norm normalize over all dimensions from `axis` on, as if they were one;
  * batchnorm: the channels' dimension; concat: the one that grows.
  * layer_norm: x, optional scale, optional bias, both of x's shape from axis on.

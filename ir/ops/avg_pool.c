@@ -34,7 +34,7 @@ static void divisors(const QccPoolAttrs *a, const int64_t *xd, const int64_t *yd
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
-    QCC_TRY(qcc_pool_eval(op, in, result, false));
+    QCC_TRY(qcc_pool_eval(op, in, result, false, arena));
     if (in[0].type->quant) return QCC_OK;
     const QccPoolAttrs *a = op->attrs;
     int64_t dim[4], *n, c = result->dim[3], pixels = c ? result->count / c : 0;

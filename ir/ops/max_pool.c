@@ -6,8 +6,7 @@ static const QccField attrs[] = {QCC_POOL_FIELDS, {0}};
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
-    (void)arena;
-    return qcc_pool_eval(op, in, result, true);
+    return qcc_pool_eval(op, in, result, true, arena);
 }
 
 static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)

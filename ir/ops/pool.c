@@ -3,10 +3,17 @@
 
 #include <math.h>
 
+/* Plain bytes have a largest one as well. */
+static bool is_byte(const QccType *t)
+{
+    return !t->quant && (t->dtype == QCC_U8 || t->dtype == QCC_I8);
+}
+
 QccStatus qcc_pool_infer(QccOp *op, const QccType **result)
 {
     const QccPoolAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    bool bytes = op->def == &qcc_op_max_pool && qcc_op_has(op, 0) && is_byte(qcc_op_real(op, 0));
+    if (!bytes) QCC_TRY(qcc_op_need_f32(op, 0, 0));
     QCC_TRY(qcc_op_need_ints(op, "kernel", &a->kernel, 2));
     QCC_TRY(qcc_op_need_ints(op, "stride", &a->stride, 2));
     QCC_TRY(qcc_op_need_ints(op, "pad", &a->pad, 4));
@@ -28,7 +35,7 @@ QccStatus qcc_pool_infer(QccOp *op, const QccType **result)
         QCC_TRY(
             qcc_infer_window(op, 1 + i, k, a->stride.v[i], d, before, after, a->ceil, &dim[1 + i]));
     }
-    *result = qcc_type(op->graph->ir, QCC_F32, 4, dim, NULL);
+    *result = qcc_type(op->graph->ir, x->dtype, 4, dim, NULL);
     return QCC_OK;
 }
 
@@ -86,17 +93,17 @@ static void combine_i32(int32_t *acc, const QccTensor *x, int64_t at, int64_t n,
     }
 }
 
-QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *result, bool max)
+/* Of quantized values the accumulator; bytes go the same way, their zero being 0. */
+static QccStatus eval_windows(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                              bool max)
 {
     const QccPoolAttrs *a = op->attrs;
-    const QccQuant *quant = in[0].type->quant;
+    bool quant = in[0].type->dtype != QCC_F32;
     const int64_t *xd = in[0].dim, *yd = result->dim;
     int32_t zero = 0;
     int64_t least = 0, most, c = yd[3], pixels = c ? result->count / c : 0;
-    if (quant) {
-        QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
-        qcc_dtype_range(in[0].type->dtype, &least, &most);
-    }
+    if (in[0].type->quant) QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
+    if (quant) qcc_dtype_range(in[0].type->dtype, &least, &most);
     for (int64_t pixel = 0; pixel < pixels; pixel++) {
         int64_t ox = pixel % yd[2], oy = pixel / yd[2] % yd[1], n = pixel / yd[2] / yd[1];
         float *f = (float *)result->data + pixel * c;
@@ -121,6 +128,18 @@ QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *r
     return QCC_OK;
 }
 
+QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *result, bool max,
+                        QccArena *arena)
+{
+    if (!is_byte(in[0].type)) return eval_windows(op, in, result, max);
+    QccTensor acc = *result;
+    int32_t *q = QCC_NEW_ARRAY(arena, result->count, int32_t);
+    acc.data = q;
+    QCC_TRY(eval_windows(op, in, &acc, max));
+    for (int64_t i = 0; i < result->count; i++) ((uint8_t *)result->data)[i] = (uint8_t)q[i];
+    return QCC_OK;
+}
+
 /* ---- lowering ---------------------------------------------------------------------------------
  */
 
@@ -131,7 +150,7 @@ QccLoweredKernel *qcc_pool_lower(const QccOp *op, QccKernelList *list, bool max)
     const QccLayout *layout = list->in[0];
     int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK];
     if (!layout || !qcc_type_extents(x, xd) || !qcc_type_extents(op->out[0].type, yd)) return NULL;
-    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32) return NULL;
+    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32 && !is_byte(x)) return NULL;
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_POOL, 4, yd);
     k->kernel->u.pool = (QccPoolShape){.max = max,
                                        .ih = xd[1],
@@ -173,7 +192,10 @@ void qcc_pool_sample(QccRandom *r, QccSample *s, const QccOpDef *def)
     }
     a.ceil = qcc_random_bool(r);
     a.include_pad = qcc_random_bool(r) && def == &qcc_op_avg_pool;
-    QccValue *in = qcc_sample_param(s, qcc_sample_shape(s, 4, x));
-    s->quantizable = true;
+    const QccType *type = qcc_sample_shape(s, 4, x);
+    bool bytes = def == &qcc_op_max_pool && qcc_random_range(r, 0, 7) == 0;
+    if (bytes) type = qcc_type_plain(s->graph->ir, type, qcc_random_bool(r) ? QCC_U8 : QCC_I8);
+    QccValue *in = qcc_sample_param(s, type);
+    s->quantizable = !bytes;
     qcc_sample_op(s, def, &in, 1, &a);
 }

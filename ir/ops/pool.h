@@ -36,8 +36,10 @@ int64_t qcc_pool_taps(const QccPoolAttrs *a, int64_t ih, int64_t iw, int64_t oy,
                       bool padded);
 
 /* Combines the taps that exist, (ky, kx) ascending, from 0 or from the least value: for f32
- * acc = acc + x, or acc > x ? acc : x; for a quantized operand exactly, in i32. */
-QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *result, bool max);
+ * acc = acc + x, or acc > x ? acc : x; for a quantized operand exactly, in i32. max of plain bytes
+ * gives bytes. */
+QccStatus qcc_pool_eval(const QccOp *op, const QccTensor *in, const QccTensor *result, bool max,
+                        QccArena *arena);
 
 /* The POOL kernel, raw. NULL: this instance has none. */
 QccLoweredKernel *qcc_pool_lower(const QccOp *op, QccKernelList *list, bool max);

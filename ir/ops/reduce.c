@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <math.h>
 
+#include "ir/elements.h"
+
 const QccField qcc_reduce_fields[] = {
     {"axes", QCC_FIELD_INTS, offsetof(QccReduceAttrs, axes), "[]", 0, 0, NULL,
      "the dimensions that are reduced, negative from the end; none: all"},
@@ -63,8 +65,12 @@ static QccStatus normalize_axes(const QccOp *op, QccInts *axes, int rank)
 QccStatus qcc_reduce_infer(QccOp *op, const QccType **result)
 {
     QccReduceAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    if (!qcc_op_has(op, 0)) return qcc_op_error(op, "'%s' needs operand 1", op->def->name);
     const QccType *x = qcc_op_real(op, 0);
+    bool choice = op->def == &qcc_op_reduce_max || op->def == &qcc_op_reduce_min;
+    if (qcc_dtype_bits(x->dtype) < 8 || (x->dtype == QCC_BOOL && !choice))
+        return qcc_op_error(op, "'%s' reduces numbers of at least a byte; x is %s", op->def->name,
+                            qcc_op_type_text(op, 0));
     QCC_TRY(normalize_axes(op, &a->axes, x->rank));
     bool mask[QCC_MAX_RANK];
     reduced_mask(op, x->rank, mask);
@@ -73,13 +79,10 @@ QccStatus qcc_reduce_infer(QccOp *op, const QccType **result)
     for (int i = 0; i < x->rank; i++) {
         if (!mask[i])
             dim[rank++] = x->dim[i];
-        else if (x->dim[i].n == 0 && op->def != &qcc_op_reduce_sum)
-            return qcc_op_error(op, "'%s' needs something to reduce; x is %s", op->def->name,
-                                qcc_op_type_text(op, 0));
         else if (a->keep)
             dim[rank++] = qcc_dim(1);
     }
-    *result = qcc_type(op->graph->ir, QCC_F32, rank, dim, NULL);
+    *result = qcc_type(op->graph->ir, x->dtype, rank, dim, NULL);
     return QCC_OK;
 }
 
@@ -107,14 +110,19 @@ bool qcc_reduce_permute(QccOp *op, const int *perm, int rank)
 
 static float identity(QccReduceKind kind)
 {
-    return kind == QCC_REDUCE_MAX ? -INFINITY : kind == QCC_REDUCE_MIN ? INFINITY : 0;
+    switch (kind) {
+    case QCC_REDUCE_MAX: return -INFINITY;
+    case QCC_REDUCE_MIN: return INFINITY;
+    case QCC_REDUCE_PROD: return 1;
+    default: return 0;
+    }
 }
 
 static float combine(float acc, float x, QccReduceKind kind)
 {
     if (kind == QCC_REDUCE_MAX) return acc > x ? acc : x;
     if (kind == QCC_REDUCE_MIN) return acc < x ? acc : x;
-    return acc + x;
+    return kind == QCC_REDUCE_PROD ? acc * x : acc + x;
 }
 
 float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind)
@@ -130,82 +138,157 @@ float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind)
     return lane[0];
 }
 
-/* Strides of the result over the operand's dimensions: 0 where they are reduced. */
-static void output_strides(int rank, const int64_t *dim, const bool *mask, int64_t *stride)
+/* Walks over the operand in row-major order: `at` is the output of the current element. */
+typedef struct Walk {
+    int rank;
+    const int64_t *dim;
+    int64_t stride[QCC_MAX_RANK], index[QCC_MAX_RANK], at; /* stride 0: reduced */
+} Walk;
+
+static Walk walk_over(const QccTensor *x, const bool *mask)
 {
+    Walk w = {.rank = x->type->rank, .dim = x->dim};
     int64_t step = 1;
-    for (int i = rank - 1; i >= 0; i--) {
-        stride[i] = mask[i] ? 0 : step;
-        if (!mask[i]) step *= dim[i];
+    for (int i = w.rank - 1; i >= 0; i--) {
+        w.stride[i] = mask[i] ? 0 : step;
+        if (!mask[i]) step *= x->dim[i];
+    }
+    return w;
+}
+
+static void walk_on(Walk *w)
+{
+    for (int d = w->rank - 1; d >= 0; d--) {
+        w->at += w->stride[d];
+        if (++w->index[d] < w->dim[d]) return;
+        w->at -= w->stride[d] * w->dim[d];
+        w->index[d] = 0;
     }
 }
 
-static void eval_f32(const QccTensor *x, const QccTensor *result, const bool *mask, int first,
-                     QccReduceKind kind)
+static void eval_f32(const QccTensor *x, const float *from, int64_t count, float *y,
+                     const bool *mask, int first, QccReduceKind kind)
 {
     int rank = x->type->rank;
-    float *y = result->data;
-    const float *from = x->data;
     int64_t n = reduced_count(mask, rank, x->dim);
     if (run_end(mask, first, rank) == rank) {
-        for (int64_t i = 0; i < result->count; i++) y[i] = qcc_reduce_row(from + i * n, n, kind);
+        for (int64_t i = 0; i < count; i++) y[i] = qcc_reduce_row(from + i * n, n, kind);
     } else {
-        int64_t stride[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0}, at = 0;
-        output_strides(rank, x->dim, mask, stride);
-        for (int64_t i = 0; i < result->count; i++) y[i] = identity(kind);
-        for (int64_t i = 0; i < x->count; i++) {
-            y[at] = combine(y[at], from[i], kind);
-            for (int d = rank - 1; d >= 0; d--) {
-                at += stride[d];
-                if (++index[d] < x->dim[d]) break;
-                at -= stride[d] * x->dim[d];
-                index[d] = 0;
-            }
-        }
+        Walk w = walk_over(x, mask);
+        for (int64_t i = 0; i < count; i++) y[i] = identity(kind);
+        for (int64_t i = 0; i < x->count; i++, walk_on(&w))
+            y[w.at] = combine(y[w.at], from[i], kind);
     }
     if (kind != QCC_REDUCE_MEAN) return;
-    for (int64_t i = 0; i < result->count; i++) y[i] /= (float)n;
+    for (int64_t i = 0; i < count; i++) y[i] /= (float)n;
+}
+
+static void eval_f64(const QccTensor *x, const QccTensor *result, const bool *mask,
+                     QccReduceKind kind)
+{
+    double *y = result->data, n = (double)reduced_count(mask, x->type->rank, x->dim);
+    const double *from = x->data;
+    Walk w = walk_over(x, mask);
+    for (int64_t i = 0; i < result->count; i++) y[i] = (double)identity(kind);
+    for (int64_t i = 0; i < x->count; i++, walk_on(&w)) {
+        double acc = y[w.at], v = from[i];
+        switch (kind) {
+        case QCC_REDUCE_MAX: y[w.at] = acc > v ? acc : v; break;
+        case QCC_REDUCE_MIN: y[w.at] = acc < v ? acc : v; break;
+        case QCC_REDUCE_PROD: y[w.at] = acc * v; break;
+        default: y[w.at] = acc + v;
+        }
+    }
+    for (int64_t i = 0; i < result->count && kind == QCC_REDUCE_MEAN; i++) y[i] /= n;
+}
+
+static int64_t combine_i64(int64_t acc, int64_t x, QccReduceKind kind)
+{
+    switch (kind) { /* unsigned: wraps */
+    case QCC_REDUCE_MAX: return acc > x ? acc : x;
+    case QCC_REDUCE_MIN: return acc < x ? acc : x;
+    case QCC_REDUCE_PROD: return (int64_t)((uint64_t)acc * (uint64_t)x);
+    default: return (int64_t)((uint64_t)acc + (uint64_t)x);
+    }
+}
+
+/* Integers of any width, in i64; narrowing wraps as the width would have. */
+static void eval_i64(const QccTensor *x, const QccTensor *result, const bool *mask,
+                     QccReduceKind kind, QccArena *arena)
+{
+    QccDtype dtype = x->type->dtype;
+    bool wide = qcc_expr_type_of(dtype) == QCC_EX_I64;
+    int64_t *y = QCC_NEW_ARRAY(arena, result->count, int64_t), least, most;
+    int64_t n = reduced_count(mask, x->type->rank, x->dim);
+    qcc_dtype_range(dtype, &least, &most);
+    Walk w = walk_over(x, mask);
+    for (int64_t i = 0; i < result->count; i++) {
+        y[i] = kind == QCC_REDUCE_MAX   ? least
+               : kind == QCC_REDUCE_MIN ? most
+                                        : kind == QCC_REDUCE_PROD;
+    }
+    for (int64_t i = 0; i < x->count; i++, walk_on(&w)) {
+        int64_t v;
+        int32_t half;
+        qcc_widen(wide ? (void *)&v : &half, dtype, x->data, i, 1);
+        y[w.at] = combine_i64(y[w.at], wide ? v : half, kind);
+    }
+    for (int64_t i = 0; i < result->count; i++) {
+        if (kind == QCC_REDUCE_MEAN) y[i] = n ? y[i] / n : 0;
+        int32_t half = (int32_t)(uint32_t)(uint64_t)y[i];
+        qcc_narrow(result->data, dtype, i, wide ? (const void *)&y[i] : &half, 1);
+    }
 }
 
 /* Exact, so that one order is as good as another. */
-static void eval_integer(const QccTensor *x, const QccTensor *result, const bool *mask,
-                         int32_t zero, QccReduceKind kind)
+static void eval_quantized(const QccTensor *x, const QccTensor *result, const bool *mask,
+                           int32_t zero, QccReduceKind kind)
 {
-    int rank = x->type->rank;
     int32_t *y = result->data;
-    int64_t stride[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0}, at = 0;
-    output_strides(rank, x->dim, mask, stride);
     int32_t init = kind == QCC_REDUCE_MAX ? INT32_MIN : kind == QCC_REDUCE_MIN ? INT32_MAX : 0;
     for (int64_t i = 0; i < result->count; i++) y[i] = init;
-    for (int64_t i = 0; i < x->count; i++) {
+    Walk w = walk_over(x, mask);
+    for (int64_t i = 0; i < x->count; i++, walk_on(&w)) {
         int32_t q = qcc_load_integer(x, i) - zero;
         if (kind == QCC_REDUCE_MAX)
-            y[at] = y[at] > q ? y[at] : q;
+            y[w.at] = y[w.at] > q ? y[w.at] : q;
         else if (kind == QCC_REDUCE_MIN)
-            y[at] = y[at] < q ? y[at] : q;
+            y[w.at] = y[w.at] < q ? y[w.at] : q;
         else
-            y[at] = (int32_t)((uint32_t)y[at] + (uint32_t)q);
-        for (int d = rank - 1; d >= 0; d--) {
-            at += stride[d];
-            if (++index[d] < x->dim[d]) break;
-            at -= stride[d] * x->dim[d];
-            index[d] = 0;
-        }
+            y[w.at] = (int32_t)((uint32_t)y[w.at] + (uint32_t)q);
     }
 }
 
+/* f16 and bf16 by way of f32. */
+static void eval_narrow(const QccTensor *x, const QccTensor *result, const bool *mask, int first,
+                        QccReduceKind kind, QccArena *arena)
+{
+    float *from = QCC_NEW_ARRAY(arena, x->count, float);
+    float *y = QCC_NEW_ARRAY(arena, result->count, float);
+    qcc_widen(from, x->type->dtype, x->data, 0, x->count);
+    eval_f32(x, from, result->count, y, mask, first, kind);
+    qcc_narrow(result->data, result->type->dtype, 0, y, result->count);
+}
+
 QccStatus qcc_reduce_eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
-                          QccReduceKind kind)
+                          QccReduceKind kind, QccArena *arena)
 {
     bool mask[QCC_MAX_RANK];
-    int first = reduced_mask(op, in[0].type->rank, mask);
-    if (!in[0].type->quant) {
-        eval_f32(&in[0], result, mask, first, kind);
+    const QccTensor *x = &in[0];
+    int first = reduced_mask(op, x->type->rank, mask);
+    if (x->type->quant) {
+        int32_t zero = 0;
+        QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
+        eval_quantized(x, result, mask, zero, kind);
         return QCC_OK;
     }
-    int32_t zero = 0;
-    QCC_TRY(qcc_op_tensor_quant(op, 0, NULL, &zero));
-    eval_integer(&in[0], result, mask, zero, kind);
+    switch (x->type->dtype) {
+    case QCC_F32: eval_f32(x, x->data, result->count, result->data, mask, first, kind); break;
+    case QCC_F64: eval_f64(x, result, mask, kind); break;
+    case QCC_F16:
+    case QCC_BF16: eval_narrow(x, result, mask, first, kind, arena); break;
+    default: eval_i64(x, result, mask, kind, arena);
+    }
     return QCC_OK;
 }
 
@@ -361,7 +444,14 @@ void qcc_reduce_sample(QccRandom *r, QccSample *s, const QccOpDef *def)
             if (qcc_random_bool(r)) a.axes.v[a.axes.n++] = i;
         }
     }
+    static const QccDtype other[] = {QCC_F64, QCC_F16, QCC_BF16, QCC_I8,  QCC_U8,
+                                     QCC_I16, QCC_U16, QCC_I32,  QCC_U32, QCC_I64};
+    bool plain = qcc_random_range(r, 0, 4) == 0;
+    if (plain) {
+        int64_t i = qcc_random_range(r, 0, sizeof other / sizeof *other - 1);
+        type = qcc_type_plain(s->graph->ir, type, other[i]);
+    }
     QccValue *x = qcc_sample_param(s, type);
-    s->quantizable = def->unit != NULL;
+    s->quantizable = def->unit != NULL && !plain;
     qcc_sample_op(s, def, &x, 1, &a);
 }

@@ -6,8 +6,11 @@
  *   - else: one accumulator an output, elements in row-major order of the operand, as in a pooling
  *     window. Compiled as POOL where the reduced dimensions are neighbours.
  * Which case it is depends on rank and axes alone, not on extents. A mean is a true division of the
- * sum by (f32)n. Sums begin with 0, max and min with -inf and inf:
- * acc = acc > x ? acc : x, or acc < x ? acc : x.
+ * sum by (f32)n. Sums begin with 0, products with 1, max and min with -inf and inf:
+ * acc = acc > x ? acc : x, or acc < x ? acc : x. f16 and bf16 go the same way and are rounded once.
+ *
+ * Over f64 and integers there is one accumulator an output, elements in row-major order; integers
+ * wrap, and a mean of them is cut off. Nothing reduced gives where it begins.
  */
 #ifndef QCC_IR_OPS_REDUCE_H
 #define QCC_IR_OPS_REDUCE_H
@@ -18,7 +21,8 @@ typedef enum QccReduceKind {
     QCC_REDUCE_SUM,
     QCC_REDUCE_MEAN,
     QCC_REDUCE_MAX,
-    QCC_REDUCE_MIN
+    QCC_REDUCE_MIN,
+    QCC_REDUCE_PROD
 } QccReduceKind;
 
 /* ---- the descriptors of reduce_* ------------------------------------------------------------- */
@@ -26,7 +30,7 @@ typedef enum QccReduceKind {
 extern const QccField qcc_reduce_fields[];
 QccStatus qcc_reduce_infer(QccOp *op, const QccType **result);
 QccStatus qcc_reduce_eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
-                          QccReduceKind kind);
+                          QccReduceKind kind, QccArena *arena);
 QccStatus qcc_reduce_unit(const QccOp *op, QccArena *arena, QccUnit *unit, QccReduceKind kind);
 bool qcc_reduce_permute(QccOp *op, const int *perm, int rank);
 QccStatus qcc_reduce_lower(const QccOp *op, QccKernelList *list, QccReduceKind kind);

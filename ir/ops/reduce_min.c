@@ -4,8 +4,7 @@
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
-    (void)arena;
-    return qcc_reduce_eval(op, in, result, QCC_REDUCE_MIN);
+    return qcc_reduce_eval(op, in, result, QCC_REDUCE_MIN, arena);
 }
 
 static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)

@@ -1,0 +1,57 @@
+/* hardmax - 1 where the first largest value of a row lies, 0 elsewhere; a row is what lies in the
+ * dimensions from axis on. A NaN is never larger. */
+#include "ir/ops/common.h"
+
+static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, axis), "-1", 0, 0,
+                                  NULL, "the first of the dimensions that belong together"},
+                                 {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    QccAxisAttrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
+    return qcc_infer_same(op, result);
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    (void)arena;
+    const QccAxisAttrs *a = op->attrs;
+    const float *x = in[0].data;
+    float *y = result->data;
+    int64_t n = 1;
+    for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
+    for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
+        int64_t best = 0;
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = 0;
+            if (x[i] > x[best]) best = i;
+        }
+        y[best] = 1;
+    }
+    return QCC_OK;
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    const QccType *type = qcc_sample_type(s, 1, 4);
+    QccAxisAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
+    QccValue *x = qcc_sample_param(s, type);
+    qcc_sample_op(s, &qcc_op_hardmax, &x, 1, &a);
+}
+
+const QccOpDef qcc_op_hardmax = {
+    .name = "hardmax",
+    .summary = "1 at the first largest value over the dimensions from axis on, 0 elsewhere",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .traits = QCC_TRAIT_REDUCTION,
+    .attr_size = sizeof(QccAxisAttrs),
+    .attrs = attrs,
+    .infer = infer,
+    .eval = eval,
+    .sample = sample,
+};

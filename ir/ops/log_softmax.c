@@ -1,0 +1,123 @@
+/* log_softmax - y = (x - m) - log(s) over the dimensions from axis on, m the largest x, s the sum
+ * of exp(x - m).
+ *
+ * A row is what lies in those dimensions. m and s go by 16 virtual lanes (reduce.h), exp and log
+ * are those of expr.h; both subtractions are rounded.
+ */
+#include "ir/ops/reduce.h"
+
+static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, axis), "-1", 0, 0,
+                                  NULL, "the first of the dimensions that belong together"},
+                                 {0}};
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    QccAxisAttrs *a = op->attrs;
+    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
+    return qcc_infer_same(op, result);
+}
+
+typedef int Function(QccExpr *e, int x);
+
+static QccExprEval *function(Function *f, QccArena *arena)
+{
+    QccExpr *e = QCC_NEW(arena, QccExpr);
+    qcc_expr_init(e, arena);
+    e->result = f(e, qcc_expr_arg(e, 0, QCC_EX_F32));
+    qcc_expr_prune(e);
+    return qcc_expr_eval_new(e, arena);
+}
+
+static void apply(QccExprEval *f, int64_t n, const float *x, float *y)
+{
+    qcc_expr_eval_run(f, n, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y);
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    const QccAxisAttrs *a = op->attrs;
+    int64_t n = 1;
+    for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
+    const float *x = in[0].data;
+    float *y = result->data, *e = QCC_NEW_ARRAY(arena, n, float);
+    QccExprEval *exponential = function(qcc_expr_exp, arena), *log = function(qcc_expr_log, arena);
+    for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
+        float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
+        apply(exponential, n, y, e);
+        float sum = qcc_reduce_row(e, n, QCC_REDUCE_SUM), by;
+        apply(log, 1, &sum, &by);
+        for (int64_t i = 0; i < n; i++) y[i] -= by;
+    }
+    return QCC_OK;
+}
+
+static bool permute(QccOp *op, const int *perm, int rank)
+{
+    const QccAxisAttrs *a = op->attrs;
+    return qcc_permute_keeps_tail(a->axis, perm, rank);
+}
+
+/* x - m in an expression where m is the result of stage 0. */
+static int lowered(QccExpr *e, const QccExpr *real)
+{
+    int arg[QCC_KERNEL_ARGS];
+    for (int i = 0; i < QCC_KERNEL_ARGS; i++) arg[i] = -1;
+    for (int i = 0; i < real->n; i++) {
+        const QccExprNode *n = &real->node[i];
+        if (n->op == QCC_EX_arg) arg[n->imm.i] = qcc_expr_arg(e, (int)n->imm.i, n->type);
+    }
+    int x = qcc_expr_inline(e, real, arg);
+    return qcc_expr_op2(e, QCC_EX_sub, x, qcc_rows_stage(e, 0, QCC_EX_F32));
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccAxisAttrs *a = op->attrs;
+    QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    QccExpr *real = qcc_lower_expr(list), *e = qcc_lower_expr(list);
+    real->result = qcc_lower_real_node(list, real, k, 1, op->in[0].value->type);
+    if (real->result < 0) return QCC_ERROR_UNSUPPORTED;
+    k->kernel->nanchor = k->kernel->narg - 1;
+    e->result = qcc_expr_exp(e, lowered(e, real));
+    QccExpr *log = qcc_lower_expr(list), *y = qcc_lower_expr(list);
+    log->result = qcc_expr_log(log, qcc_expr_acc(log, QCC_EX_F32));
+    QccRowShape *rows = &k->kernel->u.rows;
+    rows->nstage = 2;
+    rows->stage[0].combine = QCC_ROW_MAX;
+    rows->stage[0].term = real;
+    rows->stage[1].combine = QCC_ROW_SUM;
+    rows->stage[1].term = e;
+    rows->stage[1].then = log;
+    int x = lowered(y, real);
+    y->result = qcc_expr_op2(y, QCC_EX_sub, x, qcc_rows_stage(y, 1, QCC_EX_F32));
+    k->kernel->epilogue = y;
+    return QCC_OK;
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    const QccType *type = qcc_sample_type(s, 1, 4);
+    QccAxisAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
+    QccValue *x = qcc_sample_param(s, type);
+    qcc_sample_op(s, &qcc_op_log_softmax, &x, 1, &a);
+}
+
+const QccOpDef qcc_op_log_softmax = {
+    .name = "log_softmax",
+    .summary = "y = log(exp(x) / sum of exp(x)) over the dimensions from axis on",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .traits = QCC_TRAIT_REDUCTION,
+    .attr_size = sizeof(QccAxisAttrs),
+    .attrs = attrs,
+    .infer = infer,
+    .eval = eval,
+    .permute = permute,
+    .sample = sample,
+    .lower = lower,
+};
