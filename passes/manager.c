@@ -92,25 +92,25 @@ QccStatus qcc_pass_progress(QccPassCtx *ctx, const char *what, int64_t done, int
     return QCC_ERROR_CANCELLED;
 }
 
-QccDataset *qcc_pass_data(QccPassCtx *ctx, const QccGraph *g)
+QccStatus qcc_pass_data(QccDataset **out, QccPassCtx *ctx, const QccGraph *g)
 {
-    if (*ctx->data && *ctx->data_graph == g) return *ctx->data;
+    *out = *ctx->data;
+    if (*out && *ctx->data_graph == g) return QCC_OK;
+    const QccPassRun *run = ctx->run;
     QccDataset *data = NULL;
-    QccDiags *d = &ctx->ir->diags;
-    int errors = d->errors;
-    if (ctx->run->open_data && !ctx->run->open_data(ctx->run->data_user, &data, g) && data) {
-        if (*ctx->data && (*ctx->data)->close) (*ctx->data)->close((*ctx->data)->self);
-        *ctx->data = data;
-        *ctx->data_graph = g;
-        return data;
+    if (run->open_data) QCC_TRY(run->open_data(run->data_user, &data, g));
+    if (!data) {
+        qcc_fail(&ctx->ir->diags, QCC_ERROR_USAGE, ctx->step->loc,
+                 "pass '%s' reads data, and there is none", ctx->step->def->name);
+        qcc_note(&ctx->ir->diags, ctx->step->loc,
+                 "give --calib DATA.yaml, or 'data:' in the pipeline, or a model that carries "
+                 "samples (qcc import --calib)");
+        return QCC_ERROR_USAGE;
     }
-    if (d->errors > errors) return NULL; /* whoever failed to open it has said why */
-    qcc_fail(d, QCC_ERROR_USAGE, ctx->step->loc, "pass '%s' reads data, and there is none",
-             ctx->step->def->name);
-    qcc_note(d, ctx->step->loc,
-             "give --calib DATA.yaml, or 'data:' in the pipeline, or a model that carries samples "
-             "(qcc import --calib)");
-    return NULL;
+    if (*out && (*out)->close) (*out)->close((*out)->self);
+    *out = *ctx->data = data;
+    *ctx->data_graph = g;
+    return QCC_OK;
 }
 
 /* ---- printing ------------------------------------------------------------------------------ */

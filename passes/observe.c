@@ -211,8 +211,8 @@ QccStatus qcc_observations_collect(QccPassCtx *ctx, QccGraph *g)
     memcpy(o->by_tapped, o->item, (size_t)o->n * sizeof *o->item);
     qsort(o->by_tapped, (size_t)o->n, sizeof *o->by_tapped, by_address);
 
-    QccDataset *data = qcc_pass_data(ctx, runs);
-    if (!data) return QCC_ERROR_USAGE;
+    QccDataset *data;
+    QCC_TRY(qcc_pass_data(&data, ctx, runs));
     if (data->count <= 0) {
         return qcc_fail(&ctx->ir->diags, QCC_ERROR_USAGE, ctx->step->loc,
                         "the calibration data has no samples");

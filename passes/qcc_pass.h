@@ -63,8 +63,9 @@ void qcc_pass_warn(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...) QCC_P
  * ends: call it for every candidate. */
 bool qcc_pass_selects(QccPassCtx *ctx, const QccOp *op, QccStrings only, QccStrings exclude);
 
-/* Calibration data opened for g's parameters, or NULL with a diagnostic that says the remedy. */
-QccDataset *qcc_pass_data(QccPassCtx *ctx, const QccGraph *g);
+/* Calibration data opened for g's parameters; the manager closes it. Without any: QCC_ERROR_USAGE,
+ * and the diagnostic says the remedy. */
+QccStatus qcc_pass_data(QccDataset **data, QccPassCtx *ctx, const QccGraph *g);
 /* Runs graphs, whole or partly quantized. */
 const QccExecutor *qcc_pass_executor(QccPassCtx *ctx);
 /* Reports progress; QCC_ERROR_CANCELLED when the host wants to stop. */

@@ -169,13 +169,14 @@ static const char *pipeline_folder(QccArena *arena)
     return NULL;
 }
 
-/* A path, or the name of a pipeline that is installed. */
+/* A path, or the name of a pipeline that is installed; NULL: a name of none. */
 static const char *pipeline_path(QccArena *arena, const char *name)
 {
     if (strchr(name, '/') || access(name, R_OK) == 0) return name;
     const char *folder = pipeline_folder(arena);
+    if (strchr(name, '.')) return name; /* was meant to be a file */
     const char *path = folder ? qcc_sprintf(arena, "%s/%s.yaml", folder, name) : name;
-    return access(path, R_OK) == 0 ? path : name;
+    return access(path, R_OK) == 0 ? path : NULL;
 }
 
 typedef struct Transforming {
@@ -196,13 +197,9 @@ static QccStatus open_calibration(void *user, QccDataset **data, const QccGraph 
         if ((*data)->random) qcc_graph_set_prop(t->model->module->graph, "calibrated-on-random");
         return QCC_OK;
     }
-    if (t->model->module->nsamples) return qcc_dataset_of_module(data, t->arena, t->model->module);
-    qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0},
-             "calibration needs data, and there is none");
-    qcc_note(&c->ir->diags, (QccLoc){0},
-             "give --calib DATA.yaml, a data: option of the pipeline's calibrate, or a model that "
-             "carries samples (qcc import MODEL --calib DATA.yaml -o model.bin)");
-    return QCC_ERROR_USAGE;
+    *data = NULL; /* the manager says that there is none */
+    if (!t->model->module->nsamples) return QCC_OK;
+    return qcc_dataset_of_module(data, t->arena, t->model->module);
 }
 
 static QccStatus transform(void *user)
@@ -213,6 +210,11 @@ static QccStatus transform(void *user)
     if (!o->pipeline)
         return qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0}, "no pipeline is given");
     const char *path = pipeline_path(t->arena, o->pipeline);
+    if (!path)
+        return qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0},
+                        "there is no pipeline '%s'; 'qcc passes --pipelines' lists those that are "
+                        "installed",
+                        o->pipeline);
     const void *text;
     int64_t size;
     QCC_TRY(qcc_map_file(t->arena, &c->ir->diags, path, &text, &size));
