@@ -101,7 +101,7 @@ QccStatus qcc_pass_data(QccDataset **out, QccPassCtx *ctx, const QccGraph *g)
     if (run->open_data) QCC_TRY(run->open_data(run->data_user, &data, g));
     if (!data) {
         qcc_fail(&ctx->ir->diags, QCC_ERROR_USAGE, ctx->step->loc,
-                 "pass '%s' reads data, and there is none", ctx->step->def->name);
+                 "pass '%s' reads calibration data, and there is none", ctx->step->def->name);
         qcc_note(&ctx->ir->diags, ctx->step->loc,
                  "give --calib DATA.yaml, or 'data:' in the pipeline, or a model that carries "
                  "samples (qcc import --calib)");
