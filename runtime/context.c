@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/fp_env.h"
+
 const char *qcc_version(void)
 {
     return QCC_VERSION;
@@ -37,7 +39,10 @@ static void run_guarded(void *user)
 QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user)
 {
     Guarded g = {.fn = fn, .user = user};
-    return qcc_mem_protect(&context->mem, run_guarded, &g) ? g.status : QCC_ERROR_MEMORY;
+    fenv_t host = qcc_fp_enter();
+    bool done = qcc_mem_protect(&context->mem, run_guarded, &g);
+    qcc_fp_leave(&host);
+    return done ? g.status : QCC_ERROR_MEMORY;
 }
 
 /* ---- stores ---------------------------------------------------------------------------------- */

@@ -75,8 +75,8 @@ struct QccProgram {
     double lower_ms, compile_ms;
 };
 
-/* Runs fn under the context's memory edge; QCC_ERROR_MEMORY when memory ran out. The context's
- * thread only. */
+/* Runs fn under the context's memory edge and in the default floating-point environment;
+ * QCC_ERROR_MEMORY when memory ran out. The context's thread only. */
 QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user);
 
 QccStore *qcc_store_new(QccMem *mem);

@@ -9,6 +9,9 @@
  *
  * Threads. A context and its models: one thread at a time. A program is immutable: shared freely.
  * A session: one thread at a time; any number of sessions of a program may run at once.
+ *
+ * Floating point. Calls work in IEEE's default environment, whatever rounding and flushing of
+ * denormals the host has set, and leave the host's as it was.
  */
 #ifndef QCC_H
 #define QCC_H

@@ -9,14 +9,13 @@
 #include <pthreadpool.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 #include "backend/pack.h"
 #include "ir/ops.h"
 #include "ir/qmath.h"
 #include "runtime/context.h"
+#include "runtime/fill.h"
+#include "runtime/fp_env.h"
 
 /* One input or output at the border. */
 typedef struct Border {
@@ -50,30 +49,6 @@ struct QccSession {
     QccTensor *tap; /* dense copies, of a program made with taps */
     const QccValue **tap_value;
 };
-
-/* ---- the floating-point environment -----------------------------------------------------------
- */
-
-/* Kernels are promised IEEE defaults: ties to even, denormals kept, exceptions masked. */
-static unsigned enter_fp(void)
-{
-#if defined(__x86_64__)
-    unsigned old = _mm_getcsr();
-    if ((old & ~0x3fu) != 0x1f80) _mm_setcsr(0x1f80);
-    return old;
-#else
-    return 0;
-#endif
-}
-
-static void leave_fp(unsigned old)
-{
-#if defined(__x86_64__)
-    if ((old & ~0x3fu) != 0x1f80) _mm_setcsr(old);
-#else
-    (void)old;
-#endif
-}
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
@@ -375,12 +350,13 @@ typedef struct Call {
     void *arg[QCC_KERNEL_ARGS];
 } Call;
 
+/* On a thread of the pool. */
 static void call_range(void *user, size_t begin, size_t size)
 {
     Call *c = user;
-    unsigned fp = enter_fp();
+    fenv_t host = qcc_fp_enter();
     c->fn(c->arg, (int64_t)begin, (int64_t)(begin + size));
-    leave_fp(fp);
+    qcc_fp_leave(&host);
 }
 
 static void run_kernel(QccSession *s, const QccStep *step, int index)
@@ -393,48 +369,16 @@ static void run_kernel(QccSession *s, const QccStep *step, int index)
     /* Behind the last shared step the other threads sleep instead of spinning for the next. */
     uint32_t flags = index == s->last_shared ? PTHREADPOOL_FLAG_YIELD_WORKERS : 0;
     if (!s->shared[index])
-        call_range(&c, 0, (size_t)step->work);
+        c.fn(c.arg, 0, step->work);
     else
         pthreadpool_parallelize_1d_tile_1d(s->pool, call_range, &c, (size_t)step->work,
                                            (size_t)tile, flags);
 }
 
-static void fill_elements(char *at, int64_t n, uint32_t bits, int64_t width)
-{
-    if (width == 1) {
-        memset(at, (int)(bits & 0xff), (size_t)n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) memcpy(at + i * width, &bits, (size_t)width);
-}
-
-/* Writes everything of the padded box that is not the value itself. `at` is the box's element with
- * every index at its least. */
-static void fill_halo(char *at, const QccLayout *l, int d, bool inside, uint32_t bits,
-                      int64_t width)
-{
-    int64_t before = l->halo_before[d], after = l->halo_after[d], n = before + l->dim[d] + after;
-    bool below = false; /* whether an inner dimension has a halo */
-    for (int k = d + 1; k < l->rank; k++) below |= l->halo_before[k] > 0 || l->halo_after[k] > 0;
-    for (int64_t i = 0; i < n; i++) {
-        char *p = at + i * l->pitch[d] * width;
-        bool here = inside && i >= before && i < before + l->dim[d];
-        if (here && !below) continue;
-        if (d + 1 < l->rank)
-            fill_halo(p, l, d + 1, here, bits, width);
-        else if (!here)
-            fill_elements(p, 1, bits, width);
-    }
-}
-
 static void run_fill(QccSession *s, const QccStep *step)
 {
-    const QccLayout *l = step->layout;
-    int64_t width = qcc_dtype_bits(step->fill_dtype) / 8, origin = 0;
-    for (int d = 0; d < l->rank; d++) origin -= l->halo_before[d] * l->pitch[d];
-    if (l->rank > 0)
-        fill_halo((char *)resolve(s, &step->ref[0]) + origin * width, l, 0, true, step->fill,
-                  width);
+    qcc_fill_halo(resolve(s, &step->ref[0]), step->layout, step->fill,
+                  qcc_dtype_bits(step->fill_dtype) / 8);
 }
 
 typedef struct Evaluation {
@@ -575,8 +519,8 @@ static void refresh_taps(QccSession *s)
     }
 }
 
-QccStatus qcc_session_run(QccSession *session, const QccBuffer *inputs, int n_inputs,
-                          const QccBuffer *outputs, int n_outputs)
+static QccStatus run_session(QccSession *session, const QccBuffer *inputs, int n_inputs,
+                             const QccBuffer *outputs, int n_outputs)
 {
     const QccProgram *p = session->program;
     if (n_inputs != qcc_program_input_count(p) || n_outputs != qcc_program_output_count(p))
@@ -590,6 +534,15 @@ QccStatus qcc_session_run(QccSession *session, const QccBuffer *inputs, int n_in
     if (p->lowered && p->taps) refresh_taps(session);
     for (int i = 0; i < n_outputs; i++) give_output(session, i, &outputs[i]);
     return QCC_OK;
+}
+
+QccStatus qcc_session_run(QccSession *session, const QccBuffer *inputs, int n_inputs,
+                          const QccBuffer *outputs, int n_outputs)
+{
+    fenv_t host = qcc_fp_enter();
+    QccStatus status = run_session(session, inputs, n_inputs, outputs, n_outputs);
+    qcc_fp_leave(&host);
+    return status;
 }
 
 int qcc_session_profile_count(const QccSession *session)
