@@ -6,19 +6,12 @@
 #ifndef QCC_TESTS_KERNEL_CASE_H
 #define QCC_TESTS_KERNEL_CASE_H
 
-#include <sys/mman.h>
-#include <unistd.h>
+#include <math.h>
 
 #include "backend/pack.h"
 #include "ir/base/random.h"
+#include "tests/guarded.h"
 #include "tests/kernel_code.h"
-
-typedef struct CaseBuffer {
-    char *map;
-    size_t mapped;
-    char *data;
-    size_t bytes; /* without slack */
-} CaseBuffer;
 
 typedef struct Case {
     QccMem *mem;
@@ -26,7 +19,7 @@ typedef struct Case {
     QccRandom random;
     QccKernel k;
     QccExpr *e;
-    CaseBuffer buffer[QCC_KERNEL_ARGS];
+    Guarded buffer[QCC_KERNEL_ARGS];
     const void *weights; /* unpacked, of a contraction or depthwise */
 } Case;
 
@@ -35,24 +28,15 @@ static int64_t pick(Case *c, int64_t lo, int64_t hi)
     return qcc_random_range(&c->random, lo, hi);
 }
 
-static void unmap_buffer(void *user)
+static void free_buffer(void *buffer)
 {
-    CaseBuffer *b = user;
-    munmap(b->map, b->mapped);
+    guarded_free(buffer);
 }
 
-/* Room for `bytes` and `slack` right before a page without access; a page like it lies in front. */
 static void make_buffer(Case *c, int arg, size_t bytes, size_t slack)
 {
-    CaseBuffer *b = &c->buffer[arg];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t inner = (bytes + slack + page) / page * page;
-    b->mapped = inner + 2 * page;
-    b->map = mmap(NULL, b->mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (b->map == MAP_FAILED || mprotect(b->map + page, inner, PROT_READ | PROT_WRITE)) abort();
-    b->data = b->map + page + inner - slack - bytes;
-    b->bytes = bytes;
-    qcc_arena_defer(c->arena, unmap_buffer, b);
+    c->buffer[arg] = guarded_new(bytes, slack, 1);
+    qcc_arena_defer(c->arena, free_buffer, &c->buffer[arg]);
 }
 
 /* A float of moderate size, and now and then a special one. */
@@ -410,6 +394,8 @@ static const char *run_case(Case *c, const QccCodegen *codegen, const QccTarget 
     QccDtype dtype = c->k.arg[0].dtype;
     size_t element = (size_t)qcc_dtype_bits(dtype) / 8;
     const char *bad = NULL;
+    for (int a = 0; a < c->k.narg && !bad; a++)
+        if (!guarded_is_intact(&c->buffer[a])) bad = "a guard was overwritten";
     for (size_t i = 0; i < bytes && !bad; i += element) {
         if (memcmp(got + i, want + i, element) == 0) continue;
         Scalar g = {0}, w = {0};

@@ -1,35 +1,31 @@
-/* run_lowered - runs lowered graphs with the reference kernels; for tests that want no LLVM. */
+/* run_lowered - runs lowered graphs over guarded buffers, kernels as the caller says. */
 #ifndef QCC_TESTS_RUN_LOWERED_H
 #define QCC_TESTS_RUN_LOWERED_H
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "backend/pack.h"
-#include "backend/reference.h"
 #include "backend/lower.h"
+#include "backend/pack.h"
 #include "ir/interp.h"
+#include "tests/guarded.h"
 
-enum { GUARD = 256, POISON = 0xa5 };
+typedef struct Lowered Lowered;
 
-/* The buffers of one run. Inputs and outputs are allocated at exactly their sizes, so that the
- * address sanitizer sees what reaches past them; the arena stands between guards. */
-typedef struct Lowered {
+/* The buffers of one run, each between guards. */
+struct Lowered {
     const QccLowered *l;
-    char *arena; /* with a guard on either side */
-    char **input, **output;
-} Lowered;
+    Guarded arena, *input, *output, *constant;
+    /* Runs all work units of a kernel step. */
+    void (*kernel)(const Lowered *run, const QccStep *step, void *const *arg);
+    void *user;
+};
 
 static char *lowered_at(const Lowered *run, const QccRef *ref)
 {
-    switch (ref->kind) {
-    case QCC_BUFFER_ARENA: return run->arena + GUARD + ref->offset;
-    case QCC_BUFFER_CONST:
-        if (ref->index < 0) return NULL;
-        return (char *)(uintptr_t)run->l->constant[ref->index]->data + ref->offset;
-    case QCC_BUFFER_INPUT: return run->input[ref->index] + ref->offset;
-    default: return run->output[ref->index] + ref->offset;
-    }
+    if (ref->index < 0 && ref->kind == QCC_BUFFER_CONST) return NULL;
+    const Guarded *g = ref->kind == QCC_BUFFER_ARENA   ? &run->arena
+                       : ref->kind == QCC_BUFFER_CONST ? &run->constant[ref->index]
+                       : ref->kind == QCC_BUFFER_INPUT ? &run->input[ref->index]
+                                                       : &run->output[ref->index];
+    return g->data + ref->offset;
 }
 
 /* Writes everything of the padded box but the box itself. */
@@ -66,37 +62,40 @@ static QccStatus lowered_eval(const Lowered *run, const QccStep *step, QccArena 
     return qcc_interp_op(op, t, t + op->nin, scratch);
 }
 
-/* Work units from the last to the first, one by one: they must not depend on each other. */
-static void lowered_kernel(const Lowered *run, const QccStep *step, QccMem *mem)
+/* Whether a kernel reads past the end of an input; sessions then stage it. */
+static bool lowered_reads_past(const QccLowered *l, int input)
 {
-    void *arg[QCC_KERNEL_ARGS];
-    for (int i = 0; i < step->nref; i++) arg[i] = lowered_at(run, &step->ref[i]);
-    QccArena *scratch = qcc_arena_new(mem);
-    int64_t block = (step->work + 6) / 7;
-    for (int64_t end = step->work; end > 0; end -= block)
-        qcc_kernel_reference(run->l->kernel[step->kernel], run->l->target, arg,
-                             end > block ? end - block : 0, end, scratch);
-    qcc_arena_free(scratch);
+    for (int i = 0; i < l->nstep; i++) {
+        const QccStep *s = &l->step[i];
+        if (s->kind != QCC_STEP_KERNEL || s->nref < 2) continue;
+        QccAnchor anchor = l->kernel[s->kernel]->anchor;
+        bool past = anchor == QCC_ANCHOR_CONTRACT || anchor == QCC_ANCHOR_DEPTHWISE;
+        if (past && s->ref[1].kind == QCC_BUFFER_INPUT && s->ref[1].index == input) return true;
+    }
+    return false;
 }
 
-/* Allocates the buffers; `in` is copied. */
+/* Allocates the buffers and copies inputs and constants. */
 static void lowered_open(Lowered *run, const QccLowered *l, const QccTensor *in)
 {
     const QccGraph *g = l->graph;
+    int nout = qcc_graph_result_count(g);
     run->l = l;
-    run->arena = malloc((size_t)l->arena_size + 2 * GUARD);
-    memset(run->arena, POISON, (size_t)l->arena_size + 2 * GUARD);
+    run->arena = guarded_new((size_t)l->arena_size, QCC_READ_SLACK, 64);
     run->input = calloc((size_t)g->nparam + 1, sizeof *run->input);
-    run->output = calloc((size_t)qcc_graph_result_count(g) + 1, sizeof *run->output);
+    run->output = calloc((size_t)nout + 1, sizeof *run->output);
+    run->constant = calloc((size_t)l->nconst + 1, sizeof *run->constant);
     for (int i = 0; i < g->nparam; i++) {
         size_t size = (size_t)qcc_type_bytes(g->param[i]->type);
-        run->input[i] = malloc(size);
-        memcpy(run->input[i], in[i].data, size);
+        run->input[i] = guarded_new(size, lowered_reads_past(l, i) ? QCC_READ_SLACK : 0, 1);
+        memcpy(run->input[i].data, in[i].data, size);
     }
-    for (int i = 0; i < qcc_graph_result_count(g); i++) {
-        size_t size = (size_t)qcc_type_bytes(qcc_graph_result(g, i)->type);
-        run->output[i] = malloc(size);
-        memset(run->output[i], POISON, size);
+    for (int i = 0; i < nout; i++)
+        run->output[i] = guarded_new((size_t)qcc_type_bytes(qcc_graph_result(g, i)->type), 0, 1);
+    for (int i = 0; i < l->nconst; i++) {
+        const QccBlob *b = l->constant[i];
+        run->constant[i] = guarded_new((size_t)b->size, QCC_READ_SLACK, 64);
+        memcpy(run->constant[i].data, b->data, (size_t)b->size);
     }
 }
 
@@ -105,7 +104,9 @@ static QccStatus lowered_run(Lowered *run, QccMem *mem)
     for (int i = 0; i < run->l->nstep; i++) {
         const QccStep *step = &run->l->step[i];
         if (step->kind == QCC_STEP_KERNEL) {
-            lowered_kernel(run, step, mem);
+            void *arg[QCC_KERNEL_ARGS];
+            for (int k = 0; k < step->nref; k++) arg[k] = lowered_at(run, &step->ref[k]);
+            run->kernel(run, step, arg);
         } else if (step->kind == QCC_STEP_FILL) {
             lowered_fill(run, step);
         } else {
@@ -118,14 +119,20 @@ static QccStatus lowered_run(Lowered *run, QccMem *mem)
     return QCC_OK;
 }
 
-/* Whether the guards around the arena are what they were. */
-static bool lowered_guards(const Lowered *run)
+/* Whether all guards, inputs and constants are what they were. */
+static bool lowered_is_intact(const Lowered *run, const QccTensor *in)
 {
-    for (int i = 0; i < GUARD; i++)
-        if ((unsigned char)run->arena[i] != POISON ||
-            (unsigned char)run->arena[GUARD + run->l->arena_size + i] != POISON)
-            return false;
-    return true;
+    const QccLowered *l = run->l;
+    bool good = guarded_is_intact(&run->arena);
+    for (int i = 0; i < l->graph->nparam; i++)
+        good &= guarded_is_intact(&run->input[i]) &&
+                memcmp(run->input[i].data, in[i].data, run->input[i].bytes) == 0;
+    for (int i = 0; i < qcc_graph_result_count(l->graph); i++)
+        good &= guarded_is_intact(&run->output[i]);
+    for (int i = 0; i < l->nconst; i++)
+        good &= guarded_is_intact(&run->constant[i]) &&
+                memcmp(run->constant[i].data, l->constant[i]->data, run->constant[i].bytes) == 0;
+    return good;
 }
 
 /* The dense elements of a value from where the plan has placed it. */
@@ -154,11 +161,13 @@ static void lowered_read(const Lowered *run, const QccPlacement *p, void *out)
 
 static void lowered_close(Lowered *run)
 {
-    for (int i = 0; i < run->l->graph->nparam; i++) free(run->input[i]);
-    for (int i = 0; i < qcc_graph_result_count(run->l->graph); i++) free(run->output[i]);
+    guarded_free(&run->arena);
+    for (int i = 0; i < run->l->graph->nparam; i++) guarded_free(&run->input[i]);
+    for (int i = 0; i < qcc_graph_result_count(run->l->graph); i++) guarded_free(&run->output[i]);
+    for (int i = 0; i < run->l->nconst; i++) guarded_free(&run->constant[i]);
     free(run->input);
     free(run->output);
-    free(run->arena);
+    free(run->constant);
 }
 
 #endif

@@ -1,6 +1,5 @@
 /* test_kernels - compiled kernels give the bytes of plain C: random descriptions of every anchor,
  * on every bundle that this machine runs. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <check.h>
 #include <math.h>
 

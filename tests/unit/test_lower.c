@@ -2,8 +2,9 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "ir/op.h"
+#include "backend/reference.h"
 #include "ir/ops.h"
+#include "tests/unit/op_samples.h"
 #include "tests/unit/run_lowered.h"
 
 enum { SEEDS = 60 };
@@ -18,49 +19,6 @@ static void print_diagnostic(void *user, const QccDiagnostic *d)
 }
 
 /* ---- comparison ------------------------------------------------------------------------------ */
-
-/* What the interpreter gave. */
-typedef struct Seen {
-    int n;
-    int64_t cap;
-    struct {
-        const QccValue *value;
-        void *data;
-    } *item;
-    QccArena *arena;
-} Seen;
-
-static QccStatus see(void *user, const QccValue *value, const QccTensor *t)
-{
-    Seen *s = user;
-    int64_t size = qcc_type_bytes(value->type);
-    s->item = qcc_grow(s->arena, s->item, s->n, &s->cap, sizeof *s->item);
-    s->item[s->n].value = value;
-    s->item[s->n].data = qcc_alloc(s->arena, (size_t)size + 1);
-    memcpy(s->item[s->n++].data, t->data, (size_t)size);
-    return QCC_OK;
-}
-
-static const void *seen(const Seen *s, const QccValue *v)
-{
-    for (int i = 0; i < s->n; i++)
-        if (s->item[i].value == v) return s->item[i].data;
-    return NULL;
-}
-
-static QccTensor random_input(QccRandom *r, QccArena *arena, const QccType *type)
-{
-    QccTensor t = qcc_tensor_new(arena, type);
-    int64_t bytes = qcc_type_bytes(type);
-    for (int64_t i = 0; i < bytes; i++) ((uint8_t *)t.data)[i] = (uint8_t)qcc_random_u32(r);
-    for (int64_t i = 0; i < t.count; i++) {
-        if (type->dtype == QCC_F32)
-            ((float *)t.data)[i] = qcc_random_f32(r, -3, 3);
-        else if (type->dtype == QCC_BOOL)
-            ((uint8_t *)t.data)[i] = qcc_random_bool(r);
-    }
-    return t;
-}
 
 /* No two values that live at the same time overlap, unless one is laid over the other on purpose;
  * the arena is at least what must live at once, and not absurdly more. */
@@ -104,6 +62,17 @@ static Counts count_steps(const QccLowered *l)
     return c;
 }
 
+/* Work units from the last to the first, block by block: they must not depend on each other. */
+static void run_reference(const Lowered *run, const QccStep *step, void *const *arg)
+{
+    QccArena *scratch = qcc_arena_new(&mem);
+    int64_t block = (step->work + 6) / 7;
+    for (int64_t end = step->work; end > 0; end -= block)
+        qcc_kernel_reference(run->l->kernel[step->kernel], run->l->target, arg,
+                             end > block ? end - block : 0, end, scratch);
+    qcc_arena_free(scratch);
+}
+
 static void compare(const QccGraph *g, const QccTarget *target, bool taps, const QccTensor *in,
                     const Seen *want, const char *what, Counts *counts)
 {
@@ -118,16 +87,17 @@ static void compare(const QccGraph *g, const QccTarget *target, bool taps, const
         ck_assert_int_eq(k->nanchor > 0, own_strides);
     }
     *counts = count_steps(l);
-    Lowered run;
+    Lowered run = {.kernel = run_reference};
     lowered_open(&run, l, in);
     ck_assert_int_eq(lowered_run(&run, &mem), QCC_OK);
-    ck_assert_msg(lowered_guards(&run), "%s: a guard was overwritten", what);
+    ck_assert_msg(lowered_is_intact(&run, in),
+                  "%s: a guard, an input or a constant was overwritten", what);
     for (int i = 0; i < qcc_graph_result_count(g); i++) {
         const QccValue *v = qcc_graph_result(g, i);
         int64_t size = qcc_type_bytes(v->type);
         const void *data = seen(want, v);
         ck_assert_ptr_nonnull(data);
-        ck_assert_msg(memcmp(run.output[i], data, (size_t)size) == 0,
+        ck_assert_msg(memcmp(run.output[i].data, data, (size_t)size) == 0,
                       "%s: result %%%s differs on %s%s", what, v->name, target->name,
                       taps ? " with taps" : "");
     }
@@ -168,73 +138,6 @@ static Counts check_graph(const QccGraph *g, uint64_t seed, const char *what)
 
 /* ---- samples of every op --------------------------------------------------------------------- */
 
-static const QccType *quantized(QccRandom *r, const QccType *t)
-{
-    float scale = qcc_random_f32(r, 0.005f, 0.05f);
-    int32_t zero = (int32_t)qcc_random_range(r, 90, 160);
-    return qcc_type_quantized(ir, t, QCC_U8, qcc_quant_tensor(ir, QCC_U8, scale, zero));
-}
-
-/* A constant of i8 per channel, or i32 for a bias, in the place of an f32 one. */
-static void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int index, bool bias, int axis)
-{
-    const QccValue *old = op->in[index].value;
-    int64_t dim[QCC_MAX_RANK], count = qcc_type_count(old->type);
-    ck_assert(qcc_type_extents(old->type, dim));
-    int rank = old->type->rank;
-    if (axis < 0) axis += rank;
-    QccDtype dtype = bias ? QCC_I32 : QCC_I8;
-    void *data = qcc_alloc_array(arena, count, 4);
-    for (int64_t i = 0; i < count; i++) {
-        if (bias)
-            ((int32_t *)data)[i] = (int32_t)qcc_random_range(r, -5000, 5000);
-        else
-            ((int8_t *)data)[i] = (int8_t)qcc_random_range(r, -127, 127);
-    }
-    float *scale = QCC_NEW_ARRAY(arena, count + 1, float);
-    for (int64_t i = 0; i < count; i++) scale[i] = qcc_random_f32(r, 0.001f, 0.01f);
-    if (bias) { /* counts in what the accumulator counts in */
-        const float *sx = op->in[0].value->type->quant->scale->data;
-        const float *sw = op->in[1].value->type->quant->scale->data;
-        for (int64_t i = 0; i < count; i++) scale[i] = (float)((double)sx[0] * sw[i]);
-    }
-    const QccQuant *q =
-        bias ? qcc_quant_axis(ir, QCC_I32, rank, axis, dim[axis], scale, NULL, INT32_MIN, INT32_MAX)
-             : qcc_quant_axis(ir, QCC_I8, rank, axis, dim[axis], scale, NULL, -127, 127);
-    QccValue *v =
-        qcc_const_new(op->graph, op, NULL, qcc_blob(arena, dtype, rank, dim, data, false), q);
-    qcc_op_set_operand(op, index, v);
-}
-
-/* Gives the one op of a sample quantized operands and a quantized result, as its rule says. */
-static bool quantize_sample(QccRandom *r, QccArena *arena, const QccOpDef *def, QccGraph *g)
-{
-    QccOp *op = qcc_graph_yield(g)->prev;
-    if (def->quant.kind == QCC_QUANT_FLOAT || op->def != def) return false;
-    bool affine = def->quant.kind == QCC_QUANT_AFFINE;
-    bool same = def->quant.kind == QCC_QUANT_SAME_SCALE;
-    const QccQuant *shared = NULL;
-    for (int i = 0; i < op->nin; i++) {
-        QccValue *v = op->in[i].value;
-        if (!v || v->type->dtype != QCC_F32) continue;
-        bool weight = affine && i == def->quant.weight && qcc_value_const(v);
-        bool bias = affine && def->quant.bias && i == def->quant.bias;
-        if (weight || bias) {
-            quantize_const(r, arena, op, i, bias, bias ? 0 : def->quant.weight_axis);
-            continue;
-        }
-        if (qcc_value_const(v)) return false;
-        const QccType *t = quantized(r, v->type);
-        if (!same || !shared) shared = t->quant;
-        qcc_value_set_type(v, qcc_type_quantized(ir, v->type, QCC_U8, shared));
-    }
-    if (qcc_op_reinfer(op) != QCC_OK || op->out[0].type->dtype != QCC_F32) return false;
-    const QccType *t = quantized(r, op->out[0].type);
-    if (same) t = qcc_type_quantized(ir, t, QCC_U8, shared);
-    qcc_value_set_type(&op->out[0], t);
-    return true;
-}
-
 static const QccOpDef *sampled;
 
 static void check_samples(void *user)
@@ -248,7 +151,8 @@ static void check_samples(void *user)
         QccGraph *g = qcc_graph_new(ir, arena, "sample");
         QccSample s = {.graph = g, .random = &r};
         sampled->sample(&r, &s);
-        bool run = seed % 2 == 0 || (s.quantizable && quantize_sample(&r, arena, sampled, g));
+        QccOp *op = qcc_graph_yield(g)->prev;
+        bool run = seed % 2 == 0 || (s.quantizable && quantize_sample(&r, arena, op, QCC_U8));
         char what[100];
         snprintf(what, sizeof what, "%s, seed %d%s", sampled->name, (int)(seed / 2),
                  seed % 2 ? ", quantized" : "");
@@ -286,7 +190,8 @@ typedef struct Build {
 static QccValue *param(Build *b, QccDtype dtype, int rank, const int64_t *dim)
 {
     const QccType *t = qcc_type_shape(ir, QCC_F32, rank, dim);
-    return qcc_graph_add_param(b->g, NULL, dtype == QCC_U8 ? quantized(&b->r, t) : t);
+    return qcc_graph_add_param(b->g, NULL,
+                               dtype == QCC_U8 ? random_quantized(ir, &b->r, t, QCC_U8) : t);
 }
 
 static QccValue *apply(QccGraph *g, const QccOpDef *def, QccValue *const *in, int nin,
@@ -310,7 +215,7 @@ static QccValue *apply2(QccGraph *g, const QccOpDef *def, QccValue *x, QccValue 
 /* Gives a value a quantized type. */
 static QccValue *quant(Build *b, QccValue *v)
 {
-    qcc_value_set_type(v, quantized(&b->r, v->type));
+    qcc_value_set_type(v, random_quantized(ir, &b->r, v->type, QCC_U8));
     return v;
 }
 
@@ -527,10 +432,7 @@ END_TEST
 
 static QccValue *quant_signed(Build *b, QccValue *v)
 {
-    float scale = qcc_random_f32(&b->r, 0.005f, 0.05f);
-    int32_t zero = (int32_t)qcc_random_range(&b->r, -30, 30);
-    qcc_value_set_type(
-        v, qcc_type_quantized(ir, v->type, QCC_I8, qcc_quant_tensor(ir, QCC_I8, scale, zero)));
+    qcc_value_set_type(v, random_quantized(ir, &b->r, v->type, QCC_I8));
     return v;
 }
 
