@@ -376,6 +376,17 @@ bool qcc_field_is_default(const QccField *field, const void *object)
     }
 }
 
+/* Plain notation for integers and where it is short: 100 and not 1e+02, but 1e+12. */
+static void put_bound(QccBuf *buf, const QccField *field, double x)
+{
+    double most = field->type == QCC_FIELD_FLOAT ? 1e6 : 0x1p53;
+    if (x == rint(x) && fabs(x) <= most) {
+        qcc_buf_printf(buf, "%.0f", x);
+    } else {
+        qcc_buf_f64(buf, x);
+    }
+}
+
 void qcc_fields_help(QccBuf *buf, const QccField *fields)
 {
     for (const QccField *f = fields; f && f->name; f++) {
@@ -388,9 +399,9 @@ void qcc_fields_help(QccBuf *buf, const QccField *fields)
         }
         if (f->min != 0 || f->max != 0) {
             qcc_buf_puts(buf, " in ");
-            qcc_buf_f64(buf, f->min);
+            put_bound(buf, f, f->min);
             qcc_buf_puts(buf, "..");
-            qcc_buf_f64(buf, f->max);
+            put_bound(buf, f, f->max);
         }
         if (f->init) {
             qcc_buf_printf(buf, " (default %s)", *f->init ? f->init : "\"\"");

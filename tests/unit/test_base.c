@@ -431,6 +431,17 @@ static void options(Fixture *f)
     qcc_fields_help(&help, fields);
     ck_assert_ptr_nonnull(strstr(help.data, "count=INT in 1..8 (required): how many\n"));
     ck_assert_ptr_nonnull(strstr(help.data, "mode=slow|fast (default fast): which\n"));
+
+    static const QccField bounds[] = {
+        {"share", QCC_FIELD_FLOAT, 0, "50", 50, 100, NULL, "of all"},
+        {"part", QCC_FIELD_FLOAT, 0, "0.5", 0.001, 1e30, NULL, "of it"},
+        {"size", QCC_FIELD_INT, 0, "1", -1, 0x1p40, NULL, "in bytes"},
+        {0}};
+    qcc_buf_init(&help, f->arena);
+    qcc_fields_help(&help, bounds);
+    ck_assert_str_eq(help.data, "share=FLOAT in 50..100 (default 50): of all\n"
+                                "part=FLOAT in 0.001..1e+30 (default 0.5): of it\n"
+                                "size=INT in -1..1099511627776 (default 1): in bytes\n");
 }
 
 START_TEST(test_options)
