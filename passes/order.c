@@ -25,7 +25,8 @@ QccStatus qcc_pipeline_error(const QccPipeline *p, QccLoc loc, const char *fmt, 
     va_start(args, fmt);
     const char *message = qcc_vsprintf(p->arena, fmt, args);
     va_end(args);
-    if (!loc.line) return qcc_error(&p->ir->diags, loc, "%s", message);
+    /* No line: an option of the command line, whose text is loc.file. */
+    if (!loc.line) return qcc_fail(&p->ir->diags, QCC_ERROR_USAGE, loc, "%s", message);
     return qcc_error_in_text(&p->ir->diags, loc, p->text, p->len, "%s", message);
 }
 

@@ -82,6 +82,7 @@ static QccStatus scalar(Reader *r, const char *what, const char **text)
 typedef struct WithSource {
     const QccPipeline *p;
     QccDiags *outer;
+    QccStatus status; /* of the last error */
 } WithSource;
 
 static void forward_with_source(void *user, const QccDiagnostic *diagnostic)
@@ -89,7 +90,7 @@ static void forward_with_source(void *user, const QccDiagnostic *diagnostic)
     WithSource *w = user;
     QccLoc loc = {.file = diagnostic->file, .line = diagnostic->line, .col = diagnostic->column};
     if (diagnostic->severity == QCC_ERROR) {
-        qcc_pipeline_error(w->p, loc, "%s", diagnostic->message);
+        w->status = qcc_pipeline_error(w->p, loc, "%s", diagnostic->message);
     } else {
         qcc_note(w->outer, loc, "%s", diagnostic->message);
     }
@@ -105,7 +106,9 @@ static QccStatus set_scalar(QccPipeline *p, QccLoc loc, const QccField *field, c
     }
     WithSource with = {.p = p, .outer = &p->ir->diags};
     QccDiags d = {.fn = forward_with_source, .user = &with};
-    return qcc_field_parse(p->arena, &d, loc, field, text, (int64_t)strlen(text), opts);
+    if (!qcc_field_parse(p->arena, &d, loc, field, text, (int64_t)strlen(text), opts))
+        return QCC_OK;
+    return with.status;
 }
 
 /* Stores a list of scalars into a member of list type. */

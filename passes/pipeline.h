@@ -37,7 +37,8 @@ int qcc_step_field(const QccStep *step, const char *name);
 int qcc_field_count(const QccField *fields);
 /* Applies "pass.option=value" to every step of that pass. */
 QccStatus qcc_pipeline_set(QccPipeline *p, const char *assignment);
-/* Posts an error that points into the pipeline's text (line 0: into none). */
+/* Posts an error that points into the pipeline's text, and returns QCC_ERROR_INPUT; line 0: at an
+ * option that was given on the command line, QCC_ERROR_USAGE. */
 QccStatus qcc_pipeline_error(const QccPipeline *p, QccLoc loc, const char *fmt, ...)
     QCC_PRINTF(3, 4);
 /* Checks that every step finds the properties that it needs, beginning with those of g (NULL:

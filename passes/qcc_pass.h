@@ -53,7 +53,8 @@ QccArena *qcc_pass_scratch(QccPassCtx *ctx);
 void qcc_pass_count(QccPassCtx *ctx, int index, int64_t n);
 /* Posts an error at the op (with its node's name and line) and returns QCC_ERROR_INPUT. */
 QccStatus qcc_pass_error(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...) QCC_PRINTF(3, 4);
-/* The same, located at the option of this pass in the pipeline's YAML. */
+/* The same, located at the option of this pass in the pipeline's YAML; an option that was given on
+ * the command line ends in QCC_ERROR_USAGE. */
 QccStatus qcc_pass_option_error(QccPassCtx *ctx, const char *option, const char *fmt, ...)
     QCC_PRINTF(3, 4);
 void qcc_pass_warn(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...) QCC_PRINTF(3, 4);

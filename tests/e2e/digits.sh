@@ -91,8 +91,12 @@ says 'graph @'
 ends 0 "$QCC" -p ptq_int8 digits.bin --stop-after=calibrate -o c.qir
 grep -q 'range(' c.qir || fail "no ranges after calibrate"
 ends 0 "$QCC" -p ptq_int8 digits.bin --quick --set=calibrate.method=percentile -o p.bin
-ends 1 "$QCC" -p ptq_int8 digits.bin --quick --set=calibrate.nosuch=1 -o p.bin
-says 'nosuch'
+# What is wrong on the command line is wrong usage, wherever it is found out.
+for wrong in calibrate.nosuch=1 nosuch.method=mse calibrate.samples=many calibrate.method=nosuch \
+    quantize.exclude=nosuch; do
+    ends 2 "$QCC" -p ptq_int8 digits.bin --quick --set=$wrong -o w.bin
+    says "--set $wrong: error: "
+done
 
 # Standard output; made-up calibration.
 ends 0 "$QCC" -p ptq_int8 digits.bin -o - --quick

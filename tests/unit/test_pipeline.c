@@ -246,12 +246,12 @@ static void expect_set_error(const char *assignment, QccStatus status, const cha
 START_TEST(set_says_what_is_wrong)
 {
     expect_set_error("limit=3", QCC_ERROR_USAGE, "wanted is pass.option=value");
-    expect_set_error("fold.limit=3", QCC_ERROR_INPUT, "there is no pass 'fold'");
+    expect_set_error("fold.limit=3", QCC_ERROR_USAGE, "there is no pass 'fold'");
     expect_set_error("quantize.weights=per-tensor", QCC_ERROR_USAGE,
                      "--set quantize.weights=per-tensor:0:0: error: the pipeline has no pass "
                      "'quantize'");
-    expect_set_error("fold-constants.x=3", QCC_ERROR_INPUT, "has no option 'x'");
-    expect_set_error("fold-constants.limit=x", QCC_ERROR_INPUT, "--set fold-constants.limit=x:");
+    expect_set_error("fold-constants.x=3", QCC_ERROR_USAGE, "has no option 'x'");
+    expect_set_error("fold-constants.limit=x", QCC_ERROR_USAGE, "--set fold-constants.limit=x:");
 }
 END_TEST
 
