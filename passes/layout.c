@@ -62,16 +62,16 @@ static bool is_map(const QccOp *op)
     return op->def->map != NULL;
 }
 
+static bool is_single_pair(const QccType *t)
+{
+    return !t->quant || qcc_quant_is_tensor(t->quant, NULL, NULL);
+}
+
 /* The permutation that an operand arrives through; NULL: none. */
 static const QccInts *arrives_by(const QccValue *value)
 {
     QccOp *op = qcc_def_is(value, &qcc_op_transpose);
-    return op && !op->out[0].type->quant ? perm_of(op) : NULL;
-}
-
-static bool is_single_pair(const QccType *t)
-{
-    return !t->quant || qcc_quant_is_tensor(t->quant, NULL, NULL);
+    return op && is_single_pair(op->out[0].type) ? perm_of(op) : NULL;
 }
 
 /* Whether operand `value` of a map op, which arrives by no transposition, can be given the order of

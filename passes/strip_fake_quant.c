@@ -4,6 +4,8 @@
  *   op(dequantize(q), dequantize(w), b)                   -> op(q, w, b): ops read stored values as
  *                                                            the reals that dequantize gives
  *   quantize(op(...)), read by nothing else               -> op(...), of the quantized type
+ *   move(dequantize(q))                                   -> dequantize(move(q)), so that an op
+ *                                                            behind it finds the stored values
  *
  * No rounding goes and none is added: each quantize is the rounding of one result, before and
  * after. What has no integer form keeps its conversions, with the reason (`report: true` tells them
@@ -13,7 +15,7 @@
 #include <string.h>
 
 #include "ir/qmath.h"
-#include "passes/rewrite.h"
+#include "passes/choose.h"
 
 enum { WEIGHTS, READS, RESULTS, LEFT };
 
@@ -26,17 +28,12 @@ static const QccField fields[] = {
      "warn for each conversion that is left, with the op that needs it"},
     {0}};
 
-static bool is_stored(const QccValue *value)
-{
-    return value && value->type->quant && value->type->quant->kind == QCC_QUANT_STATIC;
-}
-
 /* The value itself when it is stored quantized, or the one behind its dequantize, or NULL. */
 static QccValue *stored(QccValue *value)
 {
-    if (is_stored(value)) return value;
+    if (value && qcc_is_stored(value)) return value;
     QccOp *dequantize = qcc_def_is(value, &qcc_op_dequantize);
-    return dequantize && is_stored(dequantize->in[0].value) ? dequantize->in[0].value : NULL;
+    return dequantize && qcc_is_stored(dequantize->in[0].value) ? dequantize->in[0].value : NULL;
 }
 
 /* ---- constants ----------------------------------------------------------------------------- */
@@ -180,14 +177,14 @@ static QccStatus strip_op(QccPassCtx *ctx, QccOp *op, const char **why)
     switch (op->def->quant.kind) {
     case QCC_QUANT_AFFINE: return strip_contraction(ctx, op, why);
     case QCC_QUANT_FLOAT: *why = "it has no integer form"; return QCC_OK;
-    case QCC_QUANT_SAME_SCALE: return QCC_OK; /* propagate-scales moves conversions past it */
+    case QCC_QUANT_SAME_SCALE: return QCC_OK; /* see run: conversions have been moved past it */
     case QCC_QUANT_ELEMENTWISE:
     case QCC_QUANT_FIXED: break;
     }
     if (op->def == &qcc_op_quantize || op->def == &qcc_op_dequantize) return QCC_OK;
     for (int i = 0; i < op->nin; i++) {
         QccOp *dequantize = qcc_def_is(qcc_op_in(op, i), &qcc_op_dequantize);
-        if (!dequantize || !is_stored(dequantize->in[0].value)) continue;
+        if (!dequantize || !qcc_is_stored(dequantize->in[0].value)) continue;
         qcc_op_set_operand(op, i, dequantize->in[0].value);
         qcc_pass_count(ctx, READS, 1);
     }
@@ -197,7 +194,8 @@ static QccStatus strip_op(QccPassCtx *ctx, QccOp *op, const char **why)
 static bool reads_stored(const QccOp *op)
 {
     for (int i = 0; i < op->nin; i++) {
-        if (is_stored(qcc_op_in(op, i))) return true;
+        const QccValue *value = qcc_op_in(op, i);
+        if (value && qcc_is_stored(value)) return true;
     }
     return false;
 }
@@ -240,6 +238,9 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
     QCC_FOR_OPS(op, g)
     {
         const char *why;
+        bool sunk = false;
+        QCC_TRY(qcc_sink_dequantize(op, qcc_pass_scratch(ctx), &sunk));
+        if (sunk) continue;
         QCC_TRY(strip_op(ctx, op, &why));
         report(ctx, op, why, o->report);
     }
