@@ -292,7 +292,9 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
                        .nout = (int)p->n_output};
     n->out = QCC_NEW_ARRAY(im->scratch, n->nout ? n->nout : 1, QccValue *);
     n->attr_seen = QCC_NEW_ARRAY(im->scratch, (int64_t)p->n_attribute, bool);
-    if (!n->nout || !p->output[0][0]) return qcc_onnx_wrong(n, "has no output");
+    int named = 0;
+    while (named < n->nout && !p->output[named][0]) named++;
+    if (named == n->nout) return qcc_onnx_wrong(n, "has no output");
     QCC_TRY(find_operands(n));
     QCC_TRY(n->row->import(n));
     assert(n->out[0]);

@@ -187,6 +187,8 @@ QccStatus qcc_onnx_softmax(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce(QccOnnxNode *n); /* the op of the row */
 QccStatus qcc_onnx_reduce_between(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n);
+/* onnx_recurrent.c */
+QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* the op of the row */
 /* onnx_quant.c */
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n);

@@ -201,7 +201,9 @@ QccStatus qcc_onnx_attr_string(QccOnnxNode *n, const char *name, const char **va
 
 const char *qcc_onnx_name(const QccOnnxNode *n, const char *suffix)
 {
-    const char *name = qcc_sprintf(n->im->scratch, "%s%s", n->proto->output[0], suffix);
+    int first = 0;
+    while (first < n->nout - 1 && !n->proto->output[first][0]) first++;
+    const char *name = qcc_sprintf(n->im->scratch, "%s%s", n->proto->output[first], suffix);
     return qcc_onnx_value_name(n->im, name);
 }
 

@@ -49,6 +49,15 @@ typedef struct QccAxisAttrs {
     double epsilon; /* norms only */
 } QccAxisAttrs;
 
+/* rnn, gru, lstm: see ir/ops/recurrent.h. Activations f, g, h by number of their names. */
+typedef struct QccRecurrentAttrs {
+    int activation[3];
+    double alpha[3], beta[3]; /* of those activations that have parameters */
+    double clip;              /* inf: none */
+    bool reverse;
+    bool option; /* gru: reset_after; lstm: coupled */
+} QccRecurrentAttrs;
+
 /* reduce_*: over `axes` (empty: all), sorted and not negative once inferred. */
 typedef struct QccReduceAttrs {
     QccInts axes;
