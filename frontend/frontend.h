@@ -2,6 +2,7 @@
 #ifndef QCC_FRONTEND_FRONTEND_H
 #define QCC_FRONTEND_FRONTEND_H
 
+#include "ir/base/file.h"
 #include "ir/dataset.h"
 #include "ir/graph.h"
 
@@ -10,10 +11,6 @@
  * QCC_ERROR_UNSUPPORTED and are all listed. */
 QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
                      const void *bytes, int64_t size);
-
-/* Maps a file for the arena's life; *bytes is 64-byte aligned, NULL for an empty file. */
-QccStatus qcc_map_file(QccArena *arena, QccDiags *d, const char *path, const void **bytes,
-                       int64_t *size);
 
 /* Opens DATA.yaml, or "random:N" (normal values, uniform integers; warns; dataset->random), for the
  * parameters of g. Everything lives in `arena`; close releases decoders. */

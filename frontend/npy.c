@@ -4,12 +4,9 @@
 #include "frontend/npz.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
@@ -221,18 +218,6 @@ QccStatus qcc_npy_load(const QccBlob **out, QccIr *ir, QccArena *arena, const ch
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static bool write_all(int fd, const char *data, int64_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, (size_t)size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        data += n;
-        size -= n;
-    }
-    return true;
-}
-
 /* Padded so that the data begins at a multiple of 64, as numpy does. */
 static int64_t format_header(char header[256], const char *code, const QccTensor *t)
 {
@@ -265,23 +250,8 @@ static QccStatus save(QccArena *arena, QccDiags *d, const char *path, const QccT
     }
     char header[256]; /* 8 extents of at most 19 digits fit */
     int64_t length = format_header(header, code, t);
-    const char *temporary = qcc_sprintf(arena, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0) return qcc_fail(d, QCC_ERROR_IO, loc, "cannot be written: %s", strerror(errno));
-    bool ok = write_all(fd, header, length) &&
-              write_all(fd, t->data, qcc_dtype_size(t->type->dtype, t->count));
-    int error = errno;
-    if (close(fd) && ok) {
-        ok = false;
-        error = errno;
-    }
-    if (ok && rename(temporary, path)) {
-        ok = false;
-        error = errno;
-    }
-    if (ok) return QCC_OK;
-    unlink(temporary);
-    return qcc_fail(d, QCC_ERROR_IO, loc, "cannot be written: %s", strerror(error));
+    QccPiece piece[2] = {{header, length}, {t->data, qcc_dtype_size(t->type->dtype, t->count)}};
+    return qcc_write_file(arena, d, path, piece, 2);
 }
 
 QccStatus qcc_npy_save(QccIr *ir, const char *path, const QccTensor *t)

@@ -1,61 +1,13 @@
 /* model - models as applications hold them: opening, shapes, saving, printing. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "ir/base/file.h"
 #include "ir/model_bin.h"
 #include "ir/ops.h"
 #include "ir/text.h"
 #include "runtime/context.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
-
-typedef struct Mapping {
-    void *start;
-    size_t size;
-} Mapping;
-
-static void unmap(void *user)
-{
-    Mapping *m = user;
-    munmap(m->start, m->size);
-}
-
-static QccStatus map_file(QccContext *c, QccArena *arena, const char *path, const void **bytes,
-                          int64_t *size)
-{
-    QccLoc loc = {.file = path};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "cannot be read: %s", strerror(error));
-    }
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "is not a regular file");
-    }
-    *bytes = "";
-    *size = st.st_size;
-    Mapping *m = QCC_NEW(arena, Mapping);
-    if (st.st_size > 0) {
-        m->size = (size_t)st.st_size;
-        m->start = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        *bytes = m->start;
-    }
-    close(fd);
-    if (st.st_size > 0 && m->start == MAP_FAILED)
-        return qcc_fail(&c->ir->diags, QCC_ERROR_IO, loc, "cannot be mapped: %s", strerror(errno));
-    if (st.st_size > 0) qcc_arena_defer(arena, unmap, m);
-    return QCC_OK;
-}
 
 typedef struct Opening {
     QccContext *context;
@@ -76,7 +28,7 @@ static QccStatus open_model(void *user)
     m->context = c;
     m->store = o->store;
     const char *name = qcc_strdup(arena, o->name);
-    if (o->path) QCC_TRY(map_file(c, arena, o->path, &o->bytes, &o->size));
+    if (o->path) QCC_TRY(qcc_map_file(arena, &c->ir->diags, o->path, &o->bytes, &o->size));
     m->file_bytes = o->size;
     if (c->facade) return c->facade->import(&m->module, c->ir, arena, name, o->bytes, o->size);
     if (!qcc_model_bin_is(o->bytes, o->size))
@@ -199,39 +151,6 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && strcmp(s + n - k, end) == 0;
 }
 
-static bool write_all(int fd, const char *bytes, int64_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, (size_t)n);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return false;
-        bytes += done;
-        n -= done;
-    }
-    return true;
-}
-
-/* A temporary file beside the target, renamed: the file appears whole or not at all. */
-static QccStatus write_file(QccContext *c, QccArena *arena, const char *path, const QccBuf *buf)
-{
-    char *temporary = qcc_sprintf(arena, "%s.XXXXXX", path);
-    int fd = mkstemp(temporary);
-    bool good = fd >= 0 && write_all(fd, buf->data, buf->len);
-    mode_t mask = umask(0);
-    umask(mask);
-    good = good && fchmod(fd, 0666 & ~mask) == 0;
-    int error = errno;
-    if (fd >= 0 && close(fd) != 0 && good) {
-        good = false;
-        error = errno;
-    }
-    if (good && rename(temporary, path) == 0) return QCC_OK;
-    if (good) error = errno;
-    if (fd >= 0) unlink(temporary);
-    return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = path}, "cannot be written: %s",
-                    strerror(error));
-}
-
 typedef struct Saving {
     const QccModel *model;
     const char *path;
@@ -286,7 +205,8 @@ static QccStatus save_or_print(void *user)
             qcc_module_print(&buf, module, QCC_BLOBS_INLINE, NULL);
         else
             qcc_model_bin_write(&buf, module);
-        return write_file(s->model->context, s->arena, s->path, &buf);
+        QccPiece whole = {buf.data, buf.len};
+        return qcc_write_file(s->arena, &s->model->context->ir->diags, s->path, &whole, 1);
     }
     if (s->what == QCC_PRINT_SUMMARY)
         summarize(&buf, s->model);
