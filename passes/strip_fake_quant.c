@@ -4,12 +4,14 @@
  *   op(dequantize(q), dequantize(w), b)                   -> op(q, w, b): ops read stored values as
  *                                                            the reals that dequantize gives
  *   quantize(op(...)), read by nothing else               -> op(...), of the quantized type
+ *   quantize(dequantize(q))                               -> quantize(q), from scale to scale
  *   move(dequantize(q))                                   -> dequantize(move(q)), so that an op
  *                                                            behind it finds the stored values
  *
- * No rounding goes and none is added: each quantize is the rounding of one result, before and
- * after. What has no integer form keeps its conversions, with the reason (`report: true` tells them
- * all).
+ * No rounding of a result goes and none is added: each quantize is the rounding of one result,
+ * before and after. A bias that does not lie on its accumulator's scale is rounded to it, and
+ * counted; docs/numerics.md says what that is worth. What has no integer form keeps its
+ * conversions, with the reason (`report: true` tells them all).
  */
 #include <math.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 #include "ir/qmath.h"
 #include "passes/choose.h"
 
-enum { WEIGHTS, READS, RESULTS, LEFT };
+enum { WEIGHTS, READS, RESULTS, BIASES, LEFT };
 
 typedef struct Opts {
     bool report;
@@ -76,6 +78,7 @@ static bool accumulator_scales(QccArena *scratch, const QccOp *op, const QccValu
 static QccStatus make_bias(QccPassCtx *ctx, QccOp *op, QccValue *bias, const float *scale,
                            int64_t n, QccValue **out)
 {
+    bool rounded = false;
     QccGraph *g = op->graph;
     QccArena *scratch = qcc_pass_scratch(ctx);
     const QccQuant *quant =
@@ -101,14 +104,17 @@ static QccStatus make_bias(QccPassCtx *ctx, QccOp *op, QccValue *bias, const flo
             int32_t raw = ((const int32_t *)qcc_value_const(from)->data)[c];
             exact = ((double)raw - zero) * (double)s;
         }
-        double v = qcc_rne_f64(exact / (double)scale[c]);
+        double steps = exact / (double)scale[c], v = qcc_rne_f64(steps);
         if (!(fabs(v) < 2147483647.0)) return QCC_OK;
+        /* A scale that was multiplied in another order is off by a few 2^-24 of the steps. */
+        rounded = rounded || fabs(v - steps) > 1e-6 * fabs(steps);
         q[c] = (int32_t)v;
     }
     QccBlob *blob = qcc_blob(g->arena, QCC_I32, 1, &n, q, true);
     const char *name = bias->name;
     qcc_value_rename(bias, qcc_sprintf(g->arena, "%s.f32", name));
     *out = qcc_const_new(g, op, name, blob, quant);
+    qcc_pass_count(ctx, BIASES, rounded);
     return QCC_OK;
 }
 
@@ -171,6 +177,14 @@ static QccStatus strip_contraction(QccPassCtx *ctx, QccOp *op, const char **why)
     return QCC_OK;
 }
 
+/* Whether a quantize goes from one scale for a tensor to another: that is one table of bytes. */
+static bool converts_pairs(const QccOp *op)
+{
+    const QccValue *from = stored(op->in[0].value);
+    return from && qcc_quant_is_tensor(from->type->quant, NULL, NULL) &&
+           qcc_quant_is_tensor(op->out[0].type->quant, NULL, NULL);
+}
+
 static QccStatus strip_op(QccPassCtx *ctx, QccOp *op, const char **why)
 {
     *why = NULL;
@@ -181,7 +195,8 @@ static QccStatus strip_op(QccPassCtx *ctx, QccOp *op, const char **why)
     case QCC_QUANT_ELEMENTWISE:
     case QCC_QUANT_FIXED: break;
     }
-    if (op->def == &qcc_op_quantize || op->def == &qcc_op_dequantize) return QCC_OK;
+    if (op->def == &qcc_op_dequantize) return QCC_OK;
+    if (op->def == &qcc_op_quantize && !converts_pairs(op)) return QCC_OK;
     for (int i = 0; i < op->nin; i++) {
         QccOp *dequantize = qcc_def_is(qcc_op_in(op, i), &qcc_op_dequantize);
         if (!dequantize || !qcc_is_stored(dequantize->in[0].value)) continue;
@@ -261,6 +276,7 @@ const QccPassDef qcc_pass_strip_fake_quant = {
     .stats = (const char *const[]){[WEIGHTS] = "contractions made integer",
                                    [READS] = "dequantize nodes stripped",
                                    [RESULTS] = "quantize nodes stripped",
+                                   [BIASES] = "biases rounded to the accumulator",
                                    [LEFT] = "ops left in float",
                                    NULL},
     .makes = (const char *const[]){"quantized", NULL},

@@ -171,3 +171,142 @@ case("gemm_quantized_weights", 13, [
     h.make_node("DequantizeLinear", ["wq", "s", "z"], ["w"], axis=1), h.make_node("Gemm", ["x", "w"], ["y"])],
     {"x": act}, {"y": (act.astype(np.float64) @ wreal).astype(np.float32)},
     [nh.from_array(wq, "wq"), nh.from_array(scales, "s"), nh.from_array(np.zeros(3, np.int8), "z")])
+
+
+# Models trained with quantize and dequantize nodes. Scales are powers of two and sums small, so that everything between
+# two roundings is exact: whoever rounds elsewhere, or once more or less, gives other values.
+class Trained:
+    """Builds a graph along with its values; a tensor is (name, float64 array)."""
+
+    def __init__(self):
+        self.nodes, self.inits = [], []
+
+    def constant(self, array):
+        name = f"c{len(self.inits)}"
+        self.inits.append(nh.from_array(np.asarray(array), name))
+        return name
+
+    def op(self, kind, operands, value, **attributes):
+        name = f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(h.make_node(kind, operands, [name], name="n_" + name, **attributes))
+        return name, value
+
+    def rounded(self, x, scale, zero, dtype=np.uint8):
+        pair = [self.constant(np.float32(scale)), self.constant(dtype(zero))]
+        limits = np.iinfo(dtype)
+        q, stored = self.op("QuantizeLinear", [x[0]] + pair,
+                            np.clip(np.rint(x[1] / scale) + zero, limits.min, limits.max))
+        return self.op("DequantizeLinear", [q] + pair, (stored - zero) * scale)
+
+    def weight(self, shape, scales):
+        stored, scales = rng.integers(-127, 128, shape).astype(np.int8), np.array(scales, np.float32)
+        zeros = np.zeros(scales.shape, np.int8)
+        along = scales.reshape(scales.shape + (1,) * (len(shape) - 1)) if scales.shape else scales
+        return self.op("DequantizeLinear", [self.constant(a) for a in (stored, scales, zeros)],
+                       stored * along.astype(np.float64), axis=0)
+
+    def bias(self, x_scale, scales):
+        scales = (np.float64(x_scale) * np.array(scales)).astype(np.float32)
+        stored = rng.integers(-500, 500, scales.shape).astype(np.int32)
+        zeros = np.zeros(scales.shape, np.int32)
+        return self.op("DequantizeLinear", [self.constant(a) for a in (stored, scales, zeros)],
+                       stored * scales.astype(np.float64), axis=0)
+
+    def conv(self, x, w, b, stride=1, pad=0, groups=1):
+        y = conv(x[1], w[1], b[1], (stride,) * 2, (pad,) * 4, (1, 1), groups).astype(np.float64)
+        return self.op("Conv", [x[0], w[0], b[0]], y, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+
+    def add(self, a, b):
+        return self.op("Add", [a[0], b[0]], a[1] + b[1])
+
+    def relu(self, x):
+        return self.op("Relu", [x[0]], np.maximum(x[1], 0))
+
+    def pool(self, x):
+        n, c, height, width = x[1].shape
+        y = x[1].reshape(n, c, height // 2, 2, width // 2, 2).max(axis=(3, 5))
+        return self.op("MaxPool", [x[0]], y, kernel_shape=[2, 2], strides=[2, 2])
+
+    def gemm(self, x, w, b):
+        return self.op("Gemm", [x[0], w[0], b[0]], x[1] @ w[1].T + b[1], transB=1)
+
+    def case(self, name, x, y):
+        self.nodes[-1].output[0] = "y"
+        case(name, 13, self.nodes, {"x": x.astype(np.float32)}, {"y": y[1].astype(np.float32)}, self.inits)
+
+
+def steps(shape, scale, most=20):
+    """Multiples of a quarter of a scale: many lie right between two steps."""
+    return rng.integers(-4 * most, 4 * most, shape) * (scale / 4)
+
+
+# A residual block: per-channel weights, a maximum over stored values, two scales that meet in an addition, a mean.
+m, s4 = Trained(), [2.0**-7, 2.0**-8, 2.0**-6, 2.0**-7]
+x = steps((2, 3, 8, 8), 2.0**-4)
+a = m.rounded(("x", x), 2.0**-4, 100)
+b = m.rounded(m.relu(m.conv(a, m.weight((4, 3, 3, 3), s4), m.bias(2.0**-4, s4), pad=1)), 2.0**-4, 0)
+left = m.rounded(m.pool(b), 2.0**-4, 0)
+right = m.rounded(m.conv(b, m.weight((4, 4, 1, 1), s4), m.bias(2.0**-4, s4), stride=2), 2.0**-3, 128)
+c = m.rounded(m.relu(m.add(left, right)), 2.0**-2, 0)
+d = m.op("GlobalAveragePool", [c[0]], c[1].mean(axis=(2, 3), keepdims=True))
+e = m.rounded(d, 2.0**-3, 3)
+f = m.rounded(m.op("Flatten", [e[0]], e[1].reshape(2, -1)), 2.0**-3, 3)
+m.case("qdq_residual", x, m.rounded(m.gemm(f, m.weight((5, 4), 2.0**-6), m.bias(2.0**-3, [2.0**-6] * 5)), 0.5, 120))
+
+# Signed activations, a depthwise convolution, relu6, a linear bottleneck; the last sum leaves in float.
+m, s3 = Trained(), [2.0**-6, 2.0**-7, 2.0**-5]
+x = steps((1, 3, 6, 6), 2.0**-4)
+a = m.rounded(("x", x), 2.0**-4, -5, np.int8)
+b = m.conv(a, m.weight((3, 1, 3, 3), s3), m.bias(2.0**-4, s3), pad=1, groups=3)
+b = m.rounded(m.op("Clip", [b[0], m.constant(np.float32(0)), m.constant(np.float32(6))], b[1].clip(0, 6)),
+              2.0**-5, -128, np.int8)
+c = m.rounded(m.conv(b, m.weight((3, 3, 1, 1), s3), m.bias(2.0**-5, s3)), 2.0**-3, 7, np.int8)
+m.case("qdq_bottleneck", x, m.add(c, a))
+
+# Branches of two scales meet in a concatenation that has a third; the result is read twice.
+m = Trained()
+x = steps((1, 2, 4, 4), 2.0**-3)
+a = m.rounded(("x", x), 2.0**-3, 90)
+b = m.rounded(m.relu(a), 2.0**-5, 10)
+c = m.rounded(m.op("Concat", [a[0], b[0]], np.concatenate([a[1], b[1]], 1), axis=1), 2.0**-4, 128)
+d = m.rounded(m.conv(c, m.weight((4, 4, 1, 1), s4), m.bias(2.0**-4, s4)), 2.0**-2, 110)
+m.case("qdq_concat", x, m.add(d, c))
+
+# Coarse after fine, fine after coarse, and the same twice: none of these roundings may go.
+m = Trained()
+x = steps((3, 5), 2.0**-2, 40)
+a = m.rounded(("x", x), 2.0**-2, 128)
+b = m.rounded(a, 2.0, 128)
+c = m.rounded(m.add(a, b), 2.0**-1, 64)
+d = m.rounded(m.relu(m.rounded(c, 4.0, 20)), 2.0**-2, 0)
+e = m.rounded(m.op("Mul", [d[0], c[0]], d[1] * c[1]), 8.0, 77)
+m.case("qdq_roundings", x, m.rounded(e, 8.0, 77))
+
+# No rounding behind what moves elements: the stored values go through it.
+m = Trained()
+x = steps((2, 2, 4, 4), 2.0**-3)
+a = m.rounded(("x", x), 2.0**-3, 90)
+b = m.pool(a)
+b = m.op("Flatten", [b[0]], b[1].reshape(2, 8))
+m.case("qdq_moves", x, m.gemm(b, m.weight((3, 8), 2.0**-6), m.bias(2.0**-3, [2.0**-6] * 3)))
+
+# A softmax has no integer form: it stays in float between two conversions.
+m = Trained()
+x = steps((2, 6), 2.0**-3)
+a = m.rounded(("x", x), 2.0**-3, 90)
+b = m.rounded(m.gemm(a, m.weight((4, 6), 2.0**-7), m.bias(2.0**-3, [2.0**-7] * 4)), 2.0**-2, 100)
+c = m.rounded(m.op("Softmax", [b[0]], softmax(b[1], 1).astype(np.float64), axis=1), 2.0**-8, 0)
+m.case("qdq_island", x, m.gemm(c, m.weight((3, 4), 2.0**-7), m.bias(2.0**-8, [2.0**-7] * 3)))
+
+# Scales as they come, and a bias that was never rounded: equal but for a step where the real lies next to a tie.
+m, odd = Trained(), [0.0123, 0.0071, 0.0247]
+x = f32(1, 4, 5, 5)
+a = m.rounded(("x", x), np.float32(0.031), 101)
+b = m.rounded(m.relu(m.conv(a, m.weight((3, 4, 3, 3), odd), m.bias(np.float32(0.031), odd))), np.float32(0.0713), 2)
+m.case("qdq_odd_scales", x, b)
+m = Trained()
+x = steps((4, 6), 2.0**-3)
+a = m.rounded(("x", x), 2.0**-3, 90)
+free = f32(3)
+m.case("qdq_free_bias", x,
+       m.rounded(m.gemm(a, m.weight((3, 6), 2.0**-4), (m.constant(free), free.astype(np.float64))), 2.0**-1, 120))
