@@ -120,6 +120,8 @@ bool qcc_onnx_has(const QccOnnxNode *n, int i);
 double qcc_onnx_real(const QccOnnxNode *n, const QccBlob *blob, int64_t i);
 /* Input i, which must be a constant of one element, as a real; *value stays when it is absent. */
 QccStatus qcc_onnx_scalar_in(const QccOnnxNode *n, int i, const char *what, double *value);
+/* The data of input i, which must be constant; NULL when it is absent. `what` names it. */
+QccStatus qcc_onnx_blob_in(const QccOnnxNode *n, int i, const char *what, const QccBlob **blob);
 /* Input i, which must be a constant list of i32 or i64; *given says whether it is there. */
 QccStatus qcc_onnx_ints_in(const QccOnnxNode *n, int i, const char *what, QccInts *v, bool *given);
 
@@ -210,7 +212,6 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n);
 QccStatus qcc_onnx_dropout(QccOnnxNode *n);
 QccStatus qcc_onnx_expand(QccOnnxNode *n);
 QccStatus qcc_onnx_flatten(QccOnnxNode *n);
-QccStatus qcc_onnx_gather(QccOnnxNode *n);
 QccStatus qcc_onnx_identity(QccOnnxNode *n);
 QccStatus qcc_onnx_pad(QccOnnxNode *n);
 QccStatus qcc_onnx_reshape_to(QccOnnxNode *n);
@@ -219,5 +220,31 @@ QccStatus qcc_onnx_slice(QccOnnxNode *n);
 QccStatus qcc_onnx_squeeze(QccOnnxNode *n);
 QccStatus qcc_onnx_transpose_dims(QccOnnxNode *n);
 QccStatus qcc_onnx_unsqueeze(QccOnnxNode *n);
+/* onnx_move.c */
+QccStatus qcc_onnx_center_crop_pad(QccOnnxNode *n);
+QccStatus qcc_onnx_depth_to_space(QccOnnxNode *n);
+QccStatus qcc_onnx_space_to_depth(QccOnnxNode *n);
+QccStatus qcc_onnx_split(QccOnnxNode *n);
+QccStatus qcc_onnx_tile(QccOnnxNode *n);
+/* onnx_index.c */
+QccStatus qcc_onnx_arg(QccOnnxNode *n);
+QccStatus qcc_onnx_compress(QccOnnxNode *n);
+QccStatus qcc_onnx_cum_sum(QccOnnxNode *n);
+QccStatus qcc_onnx_gather(QccOnnxNode *n);
+QccStatus qcc_onnx_gather_elements(QccOnnxNode *n);
+QccStatus qcc_onnx_gather_nd(QccOnnxNode *n);
+QccStatus qcc_onnx_non_zero(QccOnnxNode *n);
+QccStatus qcc_onnx_reverse_sequence(QccOnnxNode *n);
+QccStatus qcc_onnx_scatter(QccOnnxNode *n);
+QccStatus qcc_onnx_top_k(QccOnnxNode *n);
+QccStatus qcc_onnx_unique(QccOnnxNode *n);
+/* onnx_generate.c */
+QccStatus qcc_onnx_eye_like(QccOnnxNode *n);
+QccStatus qcc_onnx_range(QccOnnxNode *n);
+QccStatus qcc_onnx_size(QccOnnxNode *n);
+/* onnx_resize.c */
+QccStatus qcc_onnx_grid_sample(QccOnnxNode *n);
+QccStatus qcc_onnx_resize(QccOnnxNode *n);
+QccStatus qcc_onnx_upsample(QccOnnxNode *n);
 
 #endif

@@ -70,7 +70,7 @@ double qcc_onnx_real(const QccOnnxNode *n, const QccBlob *blob, int64_t i)
     return qcc_tensor_real(&t, i);
 }
 
-static QccStatus const_in(const QccOnnxNode *n, int i, const char *what, const QccBlob **blob)
+QccStatus qcc_onnx_blob_in(const QccOnnxNode *n, int i, const char *what, const QccBlob **blob)
 {
     *blob = qcc_onnx_blob(n, i);
     if (*blob || !qcc_onnx_has(n, i)) return QCC_OK;
@@ -80,7 +80,7 @@ static QccStatus const_in(const QccOnnxNode *n, int i, const char *what, const Q
 QccStatus qcc_onnx_scalar_in(const QccOnnxNode *n, int i, const char *what, double *value)
 {
     const QccBlob *blob;
-    QCC_TRY(const_in(n, i, what, &blob));
+    QCC_TRY(qcc_onnx_blob_in(n, i, what, &blob));
     if (!blob) return QCC_OK;
     if (blob_count(blob) != 1) {
         return qcc_onnx_wrong(n, "needs one element in '%s' (%s)", n->in[i]->name, what);
@@ -92,7 +92,7 @@ QccStatus qcc_onnx_scalar_in(const QccOnnxNode *n, int i, const char *what, doub
 QccStatus qcc_onnx_ints_in(const QccOnnxNode *n, int i, const char *what, QccInts *v, bool *given)
 {
     const QccBlob *blob;
-    QCC_TRY(const_in(n, i, what, &blob));
+    QCC_TRY(qcc_onnx_blob_in(n, i, what, &blob));
     *given = blob;
     if (!blob) return QCC_OK;
     int64_t count = blob_count(blob);
@@ -260,6 +260,29 @@ QccStatus qcc_onnx_transpose(QccOnnxNode *n, QccValue **out, QccValue *x, const 
     return qcc_onnx_emit(n, out, &qcc_op_transpose, name, &x, 1, &attrs);
 }
 
+/* Whether nothing lies in these extents, all of which are known. */
+static bool is_empty(int rank, const QccDim *dim)
+{
+    bool none = false;
+    for (int i = 0; i < rank; i++) {
+        if (dim[i].sym[0]) return false;
+        none |= dim[i].n == 0;
+    }
+    return none;
+}
+
+/* The constant without elements. */
+static QccStatus empty(QccOnnxNode *n, QccValue **out, QccDtype dtype, const char *name, int rank,
+                       const QccDim *dim)
+{
+    int64_t extent[QCC_MAX_RANK];
+    for (int i = 0; i < rank; i++) extent[i] = dim[i].n;
+    void *data = qcc_alloc_aligned(n->im->arena, 1, 64);
+    *out = qcc_const_new(n->im->graph, NULL, name,
+                         qcc_blob(n->im->arena, dtype, rank, extent, data, false), NULL);
+    return QCC_OK;
+}
+
 QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name, int rank,
                            const QccDim *dim)
 {
@@ -273,6 +296,8 @@ QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const ch
         } else if (!inferred && dim[i].sym[0]) {
             attrs.shape.v[i] = -1;
             inferred = true;
+        } else if (is_empty(rank, dim)) {
+            return empty(n, out, x->type->dtype, name, rank, dim);
         } else {
             return qcc_onnx_unsupported(n, "two dynamic extents, or one of 0, change their place");
         }

@@ -162,9 +162,16 @@ QccStatus qcc_onnx_reshape_to(QccOnnxNode *n)
     if (attrs.shape.n > QCC_MAX_RANK) {
         return qcc_onnx_unsupported(n, "%d dimensions", attrs.shape.n);
     }
-    for (int i = 0; allow_zero && i < attrs.shape.n; i++) {
-        if (attrs.shape.v[i] == 0) return qcc_onnx_unsupported(n, "an extent of 0");
+    QccDim dim[QCC_MAX_RANK];
+    bool zero = false;
+    for (int i = 0; i < attrs.shape.n; i++) {
+        zero |= allow_zero && attrs.shape.v[i] == 0;
+        dim[i] = qcc_dim(attrs.shape.v[i]);
     }
+    if (zero && qcc_type_count(x->type) == 0) {
+        return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), attrs.shape.n, dim);
+    }
+    if (zero) return qcc_onnx_wrong(n, "makes nothing of something");
     return qcc_onnx_emit_out(n, &qcc_op_reshape, &x, 1, &attrs);
 }
 
@@ -376,41 +383,6 @@ QccStatus qcc_onnx_slice(QccOnnxNode *n)
     return qcc_onnx_emit_out(n, &qcc_op_slice, &x, 1, &attrs);
 }
 
-/* Gather by one known index: that slice, without the axis. */
-QccStatus qcc_onnx_gather(QccOnnxNode *n)
-{
-    QccValue *x = qcc_onnx_in(n, 0), *part;
-    const QccType *t = x->type;
-    const QccBlob *index = qcc_onnx_blob(n, 1);
-    int64_t axis = 0;
-    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
-    QCC_TRY(qcc_onnx_axis(n, t->rank, &axis));
-    if (!index || index->rank > 1 || (index->rank == 1 && index->dim[0] != 1) ||
-        (index->dtype != QCC_I64 && index->dtype != QCC_I32)) {
-        return qcc_onnx_unsupported(n, "its indices are not one constant number");
-    }
-    if (t->dim[axis].sym[0]) return qcc_onnx_unsupported(n, "from a dynamic extent");
-    int64_t at =
-        index->dtype == QCC_I64 ? *(const int64_t *)index->data : *(const int32_t *)index->data;
-    int64_t extent = t->dim[axis].n;
-    if (at < -extent || at >= extent) return qcc_onnx_wrong(n, "has an index out of range");
-    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .end = {.n = t->rank}, .step = {.n = t->rank}};
-    for (int i = 0; i < t->rank; i++) {
-        attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
-        attrs.step.v[i] = 1;
-    }
-    attrs.begin.v[axis] = at < 0 ? at + extent : at;
-    attrs.end.v[axis] = attrs.begin.v[axis] + 1;
-    if (index->rank == 1) return qcc_onnx_emit_out(n, &qcc_op_slice, &x, 1, &attrs);
-    QCC_TRY(qcc_onnx_emit(n, &part, &qcc_op_slice, NULL, &x, 1, &attrs));
-    QccDim dim[QCC_MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < t->rank; i++) {
-        if (i != axis) dim[rank++] = t->dim[i];
-    }
-    return qcc_onnx_reshape(n, &n->out[0], part, qcc_onnx_name(n, ""), rank, dim);
-}
-
 /* Negative pads cut off: those are a slice. */
 static QccStatus cut(QccOnnxNode *n, QccValue **x, const QccInts *pads)
 {
@@ -433,7 +405,7 @@ static QccStatus cut(QccOnnxNode *n, QccValue **x, const QccInts *pads)
 
 QccStatus qcc_onnx_pad(QccOnnxNode *n)
 {
-    static const char *const modes[] = {"constant", "reflect", "edge"};
+    static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
     QccValue *x = qcc_onnx_in(n, 0);
     int rank = x->type->rank;
     QccInts given_pads = {0}, axes = {0}, pads = {.n = 2 * rank};
@@ -449,9 +421,9 @@ QccStatus qcc_onnx_pad(QccOnnxNode *n)
         QCC_TRY(qcc_onnx_scalar_in(n, 2, "constant_value", &attrs.value));
         QCC_TRY(qcc_onnx_ints_in(n, 3, "axes", &axes, &has_axes));
     }
-    for (attrs.mode = 0; attrs.mode < 3 && strcmp(mode, modes[attrs.mode]); attrs.mode++) {
+    for (attrs.mode = 0; attrs.mode < 4 && strcmp(mode, modes[attrs.mode]); attrs.mode++) {
     }
-    if (attrs.mode == 3) return qcc_onnx_unsupported(n, "mode '%s'", mode);
+    if (attrs.mode == 4) return qcc_onnx_unsupported(n, "mode '%s'", mode);
 
     for (int i = 0; !has_axes && i < rank; i++) axes.v[axes.n++] = i;
     if (given_pads.n != 2 * axes.n) {

@@ -86,7 +86,12 @@ typedef struct QccSliceAttrs {
     QccInts begin, end, step;
 } QccSliceAttrs;
 
-typedef enum QccPadMode { QCC_PAD_CONSTANT, QCC_PAD_REFLECT, QCC_PAD_EDGE } QccPadMode;
+typedef enum QccPadMode {
+    QCC_PAD_CONSTANT,
+    QCC_PAD_REFLECT,
+    QCC_PAD_EDGE,
+    QCC_PAD_WRAP
+} QccPadMode;
 
 /* pad: `before` and `after` one entry a dimension, not negative. */
 typedef struct QccPadAttrs {
@@ -94,6 +99,70 @@ typedef struct QccPadAttrs {
     int mode;     /* QccPadMode */
     double value; /* a real number; for constant */
 } QccPadAttrs;
+
+/* gather and gather_elements have QccAxisAttrs. gather_nd: `batch` leading dimensions are shared by
+ * x and indices. */
+typedef struct QccGatherNdAttrs {
+    int64_t batch;
+} QccGatherNdAttrs;
+
+typedef enum QccScatter {
+    QCC_SCATTER_NONE, /* the last update stays */
+    QCC_SCATTER_ADD,
+    QCC_SCATTER_MUL,
+    QCC_SCATTER_MIN,
+    QCC_SCATTER_MAX
+} QccScatter;
+
+/* scatter_elements; scatter_nd has no axis. */
+typedef struct QccScatterAttrs {
+    int64_t axis;
+    int reduction; /* QccScatter */
+} QccScatterAttrs;
+
+/* arg_max, arg_min: keep: the dimension stays, with extent 1; last: of equal elements the last. */
+typedef struct QccArgAttrs {
+    int64_t axis;
+    bool keep, last;
+} QccArgAttrs;
+
+/* top_k: the indices of the k greatest (else least) elements. */
+typedef struct QccTopKAttrs {
+    int64_t axis, k;
+    bool largest;
+} QccTopKAttrs;
+
+/* cum_sum: exclusive: without the element itself; reverse: from the end. */
+typedef struct QccCumSumAttrs {
+    int64_t axis;
+    bool exclusive, reverse;
+} QccCumSumAttrs;
+
+/* reverse_sequence: the dimensions that count sequences and their steps. */
+typedef struct QccSequenceAttrs {
+    int64_t batch_axis, time_axis;
+} QccSequenceAttrs;
+
+typedef enum QccSampling { QCC_SAMPLE_LINEAR, QCC_SAMPLE_CUBIC, QCC_SAMPLE_NEAREST } QccSampling;
+
+/* resize: position i of `axis` is sampled at first + i * step; see ir/ops/resize.c. */
+typedef struct QccResizeAttrs {
+    int64_t axis, extent;
+    double first, step;
+    double a;       /* cubic: the slope at 1 */
+    double stretch; /* how much wider the filter is, at least 1 */
+    int method;     /* QccSampling: linear or cubic */
+    bool exclude;   /* leave out taps outside x, instead of repeating its edges */
+} QccResizeAttrs;
+
+typedef enum QccOutside { QCC_OUTSIDE_ZEROS, QCC_OUTSIDE_BORDER, QCC_OUTSIDE_MIRROR } QccOutside;
+
+/* grid_sample: align: -1 and 1 are the centers of the outer elements, else their outer edges. */
+typedef struct QccGridSampleAttrs {
+    int method;  /* QccSampling */
+    int outside; /* QccOutside */
+    bool align;
+} QccGridSampleAttrs;
 
 /* matmul: a[...,m,k] x b[...,k,n], leading dimensions broadcast. fc: x[m,k] (or [...,k]),
  * w[n,k], optional b[n]. gelu: approximate by tanh or exact by erf. */

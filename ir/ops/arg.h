@@ -4,11 +4,6 @@
 
 #include "ir/ops/index.h"
 
-typedef struct QccArgAttrs {
-    int64_t axis;
-    bool keep, last;
-} QccArgAttrs;
-
 extern const QccField qcc_arg_fields[];
 
 QccStatus qcc_arg_infer(QccOp *op, const QccType **result);

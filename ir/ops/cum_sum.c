@@ -6,22 +6,18 @@
 #include "ir/elements.h"
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int64_t axis;
-    bool exclusive, reverse;
-} Attrs;
-
-static const QccField attrs[] = {
-    {"axis", QCC_FIELD_INT, offsetof(Attrs, axis), "0", 0, 0, NULL, "the dimension to sum along"},
-    {"exclusive", QCC_FIELD_BOOL, offsetof(Attrs, exclusive), "false", 0, 0, NULL,
-     "without the element itself: the first sum is 0"},
-    {"reverse", QCC_FIELD_BOOL, offsetof(Attrs, reverse), "false", 0, 0, NULL,
-     "from the last element to the first"},
-    {0}};
+static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccCumSumAttrs, axis), "0", 0, 0,
+                                  NULL, "the dimension to sum along"},
+                                 {"exclusive", QCC_FIELD_BOOL, offsetof(QccCumSumAttrs, exclusive),
+                                  "false", 0, 0, NULL,
+                                  "without the element itself: the first sum is 0"},
+                                 {"reverse", QCC_FIELD_BOOL, offsetof(QccCumSumAttrs, reverse),
+                                  "false", 0, 0, NULL, "from the last element to the first"},
+                                 {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    Attrs *a = op->attrs;
+    QccCumSumAttrs *a = op->attrs;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
     return qcc_infer_same(op, result);
@@ -55,7 +51,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    const Attrs *a = op->attrs;
+    const QccCumSumAttrs *a = op->attrs;
     QccLines l = qcc_lines(&in[0], a->axis);
     if (result->count == 0) return QCC_OK;
     for (int64_t line = 0; line < l.outer * l.inner; line++) {
@@ -71,7 +67,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 
 static bool permute(QccOp *op, const int *perm, int rank)
 {
-    Attrs *a = op->attrs;
+    QccCumSumAttrs *a = op->attrs;
     a->axis = qcc_permute_axis(a->axis, perm, rank);
     return true;
 }
@@ -79,9 +75,9 @@ static bool permute(QccOp *op, const int *perm, int rank)
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
-    Attrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1),
-               .exclusive = qcc_random_bool(random),
-               .reverse = qcc_random_bool(random)};
+    QccCumSumAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1),
+                        .exclusive = qcc_random_bool(random),
+                        .reverse = qcc_random_bool(random)};
     QccValue *x = qcc_sample_param(s, type);
     qcc_sample_op(s, &qcc_op_cum_sum, &x, 1, &a);
 }
@@ -92,7 +88,7 @@ const QccOpDef qcc_op_cum_sum = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccCumSumAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -9,17 +9,13 @@
 
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int64_t batch;
-} Attrs;
-
-static const QccField attrs[] = {{"batch", QCC_FIELD_INT, offsetof(Attrs, batch), "0", 0, 7, NULL,
-                                  "leading dimensions that x and indices share"},
+static const QccField attrs[] = {{"batch", QCC_FIELD_INT, offsetof(QccGatherNdAttrs, batch), "0", 0,
+                                  7, NULL, "leading dimensions that x and indices share"},
                                  {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    int batch = (int)((Attrs *)op->attrs)->batch;
+    int batch = (int)((QccGatherNdAttrs *)op->attrs)->batch;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     QCC_TRY(qcc_op_need_index(op, 1));
     const QccType *x = qcc_op_real(op, 0), *index = op->in[1].value->type;
@@ -45,7 +41,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    int batch = (int)((const Attrs *)op->attrs)->batch, last = in[1].type->rank - 1;
+    int batch = (int)((const QccGatherNdAttrs *)op->attrs)->batch, last = in[1].type->rank - 1;
     int64_t depth = in[1].dim[last], below = 1, batches = 1;
     for (int i = 0; i < batch; i++) batches *= in[0].dim[i];
     for (int64_t i = batch + depth; i < in[0].type->rank; i++) below *= in[0].dim[i];
@@ -71,7 +67,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
-    Attrs a = {.batch = qcc_random_range(random, 0, type->rank - 1)};
+    QccGatherNdAttrs a = {.batch = qcc_random_range(random, 0, type->rank - 1)};
     int64_t dim[QCC_MAX_RANK], least = 7;
     int rank = (int)a.batch;
     qcc_type_extents(type, dim);
@@ -89,7 +85,7 @@ const QccOpDef qcc_op_gather_nd = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccGatherNdAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

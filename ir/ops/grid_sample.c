@@ -8,24 +8,17 @@
 
 #include "ir/ops/common.h"
 
-enum { LINEAR, NEAREST, CUBIC };
-enum { ZEROS, BORDER, REFLECTION };
 enum { DIMS_MAX = QCC_MAX_RANK - 2, TAPS = 4 };
 
-typedef struct Attrs {
-    int method, outside;
-    bool align;
-} Attrs;
-
-static const char *const methods[] = {"linear", "nearest", "cubic", NULL};
+static const char *const methods[] = {"linear", "cubic", "nearest", NULL};
 static const char *const outsides[] = {"zeros", "border", "reflection", NULL};
 
 static const QccField attrs[] = {
-    {"method", QCC_FIELD_ENUM, offsetof(Attrs, method), "linear", 0, 0, methods,
+    {"method", QCC_FIELD_ENUM, offsetof(QccGridSampleAttrs, method), "linear", 0, 0, methods,
      "which elements around a place give its value"},
-    {"outside", QCC_FIELD_ENUM, offsetof(Attrs, outside), "zeros", 0, 0, outsides,
+    {"outside", QCC_FIELD_ENUM, offsetof(QccGridSampleAttrs, outside), "zeros", 0, 0, outsides,
      "what lies outside x: zeros, its border repeated, or x mirrored"},
-    {"align", QCC_FIELD_BOOL, offsetof(Attrs, align), "false", 0, 0, NULL,
+    {"align", QCC_FIELD_BOOL, offsetof(QccGridSampleAttrs, align), "false", 0, 0, NULL,
      "-1 and 1 are the centers of the first and the last element, else their outer edges"},
     {0}};
 
@@ -66,19 +59,19 @@ static double reflect(double x, double lo, double hi)
     return lo + (t <= range ? t : 2 * range - t);
 }
 
-static double bring_inside(const Attrs *a, double x, int64_t n)
+static double bring_inside(const QccGridSampleAttrs *a, double x, int64_t n)
 {
     double last = (double)(n - 1);
-    if (a->outside == BORDER) return fmin(fmax(x, 0), last);
-    if (a->outside == REFLECTION)
+    if (a->outside == QCC_OUTSIDE_BORDER) return fmin(fmax(x, 0), last);
+    if (a->outside == QCC_OUTSIDE_MIRROR)
         return a->align ? reflect(x, 0, last) : reflect(x, -0.5, last + 0.5);
     return x;
 }
 
-static int64_t element(const Attrs *a, double x, int64_t n)
+static int64_t element(const QccGridSampleAttrs *a, double x, int64_t n)
 {
     double last = (double)(n - 1);
-    if (a->outside == ZEROS && !(x >= 0 && x <= last)) return -1;
+    if (a->outside == QCC_OUTSIDE_ZEROS && !(x >= 0 && x <= last)) return -1;
     return (int64_t)fmin(fmax(bring_inside(a, x, n), 0), last);
 }
 
@@ -90,23 +83,23 @@ static double cubic(double t)
     return t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0;
 }
 
-static Taps taps_of(const Attrs *a, float place, int64_t n)
+static Taps taps_of(const QccGridSampleAttrs *a, float place, int64_t n)
 {
-    Taps taps = {.n = a->method == NEAREST ? 1 : a->method == LINEAR ? 2 : 4};
+    Taps taps = {.n = a->method == QCC_SAMPLE_NEAREST ? 1 : a->method == QCC_SAMPLE_LINEAR ? 2 : 4};
     double p = (double)place, length = (double)n;
     double x = a->align ? (p + 1) / 2 * (length - 1) : ((p + 1) * length - 1) / 2;
     if (!(fabs(x) < 1e9)) x = x > 0 ? 1e9 : -1e9; /* NaN, too: outside */
-    if (a->method == NEAREST) x = nearbyint(x);
+    if (a->method == QCC_SAMPLE_NEAREST) x = nearbyint(x);
     bool inside = a->align ? x >= 0 && x <= length - 1 : x >= -0.5 && x <= length - 0.5;
     if (!inside) x = bring_inside(a, x, n);
-    double low = floor(x) - (a->method == CUBIC ? 1 : 0);
-    if (a->method == NEAREST) low = nearbyint(x);
+    double low = floor(x) - (a->method == QCC_SAMPLE_CUBIC ? 1 : 0);
+    if (a->method == QCC_SAMPLE_NEAREST) low = nearbyint(x);
     for (int i = 0; i < taps.n; i++) {
         double at = low + i;
         taps.index[i] = element(a, at, n);
-        taps.weight[i] = a->method == NEAREST  ? 1
-                         : a->method == LINEAR ? 1 - fabs(x - at)
-                                               : cubic(x - at);
+        taps.weight[i] = a->method == QCC_SAMPLE_NEAREST  ? 1
+                         : a->method == QCC_SAMPLE_LINEAR ? 1 - fabs(x - at)
+                                                          : cubic(x - at);
     }
     return taps;
 }
@@ -131,7 +124,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    const Attrs *a = op->attrs;
+    const QccGridSampleAttrs *a = op->attrs;
     int r = in[0].type->rank - 2;
     int64_t below = 1, places = 1, channels = in[0].dim[1];
     for (int d = 0; d < r; d++) {
@@ -164,9 +157,10 @@ static void sample(QccRandom *random, QccSample *s)
         grid[1 + i] = qcc_random_range(random, 1, 4);
     }
     grid[1 + r] = r;
-    Attrs a = {.method = (int)qcc_random_range(random, LINEAR, CUBIC),
-               .outside = (int)qcc_random_range(random, ZEROS, REFLECTION),
-               .align = qcc_random_bool(random)};
+    QccGridSampleAttrs a = {
+        .method = (int)qcc_random_range(random, QCC_SAMPLE_LINEAR, QCC_SAMPLE_NEAREST),
+        .outside = (int)qcc_random_range(random, QCC_OUTSIDE_ZEROS, QCC_OUTSIDE_MIRROR),
+        .align = qcc_random_bool(random)};
     QccValue *in[2] = {qcc_sample_param(s, qcc_sample_shape(s, r + 2, x)),
                        qcc_sample_param(s, qcc_sample_shape(s, r + 2, grid))};
     qcc_sample_op(s, &qcc_op_grid_sample, in, 2, &a);
@@ -178,7 +172,7 @@ const QccOpDef qcc_op_grid_sample = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccGridSampleAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -30,14 +30,6 @@ int64_t qcc_order_key(const QccTensor *t, int64_t i);
 
 /* ---- reductions of scattered elements -------------------------------------------------------- */
 
-typedef enum QccScatter {
-    QCC_SCATTER_NONE, /* the last update stays */
-    QCC_SCATTER_ADD,
-    QCC_SCATTER_MUL,
-    QCC_SCATTER_MIN,
-    QCC_SCATTER_MAX
-} QccScatter;
-
 extern const char *const qcc_scatter_names[]; /* NULL-terminated, for an attribute's row */
 
 /* y[at] = y[at] combined with u[from], both of the same type; floats as f32 or f64, rounded after

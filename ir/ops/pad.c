@@ -1,9 +1,10 @@
-/* pad - x with a border: one value, x mirrored at its edge, or the edge repeated. */
+/* pad - x with a border: one value, x mirrored at its edge, the edge repeated, or x wrapped around.
+ */
 #include "ir/ops/common.h"
 
 #include <string.h>
 
-static const char *const modes[] = {"constant", "reflect", "edge", NULL};
+static const char *const modes[] = {"constant", "reflect", "edge", "wrap", NULL};
 
 static const QccField attrs[] = {
     {"before", QCC_FIELD_INTS, offsetof(QccPadAttrs, before), NULL, 0, 281474976710656.0, NULL,
@@ -11,7 +12,8 @@ static const QccField attrs[] = {
     {"after", QCC_FIELD_INTS, offsetof(QccPadAttrs, after), NULL, 0, 281474976710656.0, NULL,
      "elements behind x, a dimension each"},
     {"mode", QCC_FIELD_ENUM, offsetof(QccPadAttrs, mode), "constant", 0, 0, modes,
-     "constant: value; reflect: mirrored without the edge itself; edge: the edge repeated"},
+     "constant: value; reflect: mirrored without the edge itself; edge: the edge repeated; "
+     "wrap: what lies at the other end"},
     {"value", QCC_FIELD_FLOAT, offsetof(QccPadAttrs, value), "0", 0, 0, NULL,
      "the border's value, a real number"},
     {0}};
@@ -30,6 +32,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
         if (before == 0 && after == 0) continue;
         QCC_TRY(qcc_op_extent(op, 0, i, &extent));
         int64_t limit = a->mode == QCC_PAD_REFLECT ? extent - 1 : INT64_MAX;
+        if (a->mode == QCC_PAD_WRAP) limit = extent;
         bool fits = before >= 0 && after >= 0 && before <= limit && after <= limit &&
                     (a->mode == QCC_PAD_CONSTANT || extent > 0);
         if (!fits || !qcc_add_i64(&n, before, after) || !qcc_add_i64(&n, n, extent))
@@ -47,6 +50,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
 static int64_t source_index(int mode, int64_t i, int64_t extent)
 {
     if (mode == QCC_PAD_EDGE) return i < 0 ? 0 : i < extent ? i : extent - 1;
+    if (mode == QCC_PAD_WRAP) return i < 0 ? i + extent : i < extent ? i : i - extent;
     return i < 0 ? -i : i < extent ? i : 2 * (extent - 1) - i;
 }
 
@@ -109,6 +113,9 @@ typedef struct Part {
 static Part part_of(const QccPadAttrs *a, int d, int64_t extent, int which)
 {
     int64_t before = a->before.v[d], mirror = a->mode == QCC_PAD_REFLECT;
+    bool wrap = a->mode == QCC_PAD_WRAP;
+    if (wrap && which == 0) return (Part){0, before, extent - before, 1};
+    if (wrap && which == 2) return (Part){before + extent, a->after.v[d], 0, 1};
     if (which == 0) return (Part){0, before, mirror ? before : 0, -mirror};
     if (which == 1) return (Part){before, extent, 0, 1};
     return (Part){before + extent, a->after.v[d], extent - 1 - mirror, -mirror};
@@ -172,10 +179,11 @@ static void sample(QccRandom *random, QccSample *s)
     const QccType *type = qcc_sample_type(s, 1, 4);
     int rank = type->rank;
     QccPadAttrs a = {.before = {.n = rank}, .after = {.n = rank}};
-    a.mode = (int)qcc_random_range(random, QCC_PAD_CONSTANT, QCC_PAD_EDGE);
+    a.mode = (int)qcc_random_range(random, QCC_PAD_CONSTANT, QCC_PAD_WRAP);
     if (qcc_random_bool(random)) a.value = qcc_random_f32(random, -2, 2);
     for (int i = 0; i < rank; i++) {
         int64_t most = a.mode == QCC_PAD_REFLECT ? type->dim[i].n - 1 : 3;
+        if (a.mode == QCC_PAD_WRAP) most = type->dim[i].n;
         a.before.v[i] = qcc_random_range(random, 0, most < 3 ? most : 3);
         a.after.v[i] = qcc_random_range(random, 0, most < 3 ? most : 3);
     }

@@ -13,37 +13,30 @@
 
 #include "ir/ops/index.h"
 
-enum { LINEAR, CUBIC };
-
-typedef struct Attrs {
-    int64_t axis, extent;
-    double first, step, a, stretch;
-    int method;
-    bool exclude;
-} Attrs;
-
 static const char *const methods[] = {"linear", "cubic", NULL};
 
 static const QccField attrs[] = {
-    {"axis", QCC_FIELD_INT, offsetof(Attrs, axis), NULL, 0, 0, NULL, "the dimension that changes"},
-    {"extent", QCC_FIELD_INT, offsetof(Attrs, extent), NULL, 0, 281474976710656.0, NULL,
+    {"axis", QCC_FIELD_INT, offsetof(QccResizeAttrs, axis), NULL, 0, 0, NULL,
+     "the dimension that changes"},
+    {"extent", QCC_FIELD_INT, offsetof(QccResizeAttrs, extent), NULL, 0, 281474976710656.0, NULL,
      "its new extent"},
-    {"first", QCC_FIELD_FLOAT, offsetof(Attrs, first), NULL, 0, 0, NULL,
+    {"first", QCC_FIELD_FLOAT, offsetof(QccResizeAttrs, first), NULL, 0, 0, NULL,
      "the place in x of position 0; 0 is the first element"},
-    {"step", QCC_FIELD_FLOAT, offsetof(Attrs, step), NULL, 0, 0, NULL,
+    {"step", QCC_FIELD_FLOAT, offsetof(QccResizeAttrs, step), NULL, 0, 0, NULL,
      "the distance in x of neighbouring positions"},
-    {"method", QCC_FIELD_ENUM, offsetof(Attrs, method), "linear", 0, 0, methods,
+    {"method", QCC_FIELD_ENUM, offsetof(QccResizeAttrs, method), "linear", 0, 0, methods,
      "linear: between two elements; cubic: between four"},
-    {"a", QCC_FIELD_FLOAT, offsetof(Attrs, a), "-0.75", 0, 0, NULL, "cubic: the slope at 1"},
-    {"stretch", QCC_FIELD_FLOAT, offsetof(Attrs, stretch), "1", 1, 4096, NULL,
+    {"a", QCC_FIELD_FLOAT, offsetof(QccResizeAttrs, a), "-0.75", 0, 0, NULL,
+     "cubic: the slope at 1"},
+    {"stretch", QCC_FIELD_FLOAT, offsetof(QccResizeAttrs, stretch), "1", 1, 4096, NULL,
      "the filter is this much wider, so that nothing is skipped: for steps beyond 1"},
-    {"exclude", QCC_FIELD_BOOL, offsetof(Attrs, exclude), "false", 0, 0, NULL,
+    {"exclude", QCC_FIELD_BOOL, offsetof(QccResizeAttrs, exclude), "false", 0, 0, NULL,
      "leave out taps outside x, instead of repeating its edges"},
     {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    Attrs *a = op->attrs;
+    QccResizeAttrs *a = op->attrs;
     int64_t extent;
     QCC_TRY(qcc_op_need_f32(op, 0, 0));
     const QccType *x = qcc_op_real(op, 0);
@@ -63,21 +56,21 @@ static QccStatus infer(QccOp *op, const QccType **result)
 /* ---- weights --------------------------------------------------------------------------------- */
 
 /* Elements on each side of a place that the filter reaches. */
-static int64_t reach(const Attrs *a)
+static int64_t reach(const QccResizeAttrs *a)
 {
-    return (int64_t)ceil(a->stretch) * (a->method == CUBIC ? 2 : 1);
+    return (int64_t)ceil(a->stretch) * (a->method == QCC_SAMPLE_CUBIC ? 2 : 1);
 }
 
-static double weight_at(const Attrs *a, double distance)
+static double weight_at(const QccResizeAttrs *a, double distance)
 {
     double t = fabs(distance / a->stretch);
-    if (a->method == LINEAR) return t < 1 ? 1 - t : 0;
+    if (a->method == QCC_SAMPLE_LINEAR) return t < 1 ? 1 - t : 0;
     if (t < 1) return ((a->a + 2) * t - (a->a + 3)) * t * t + 1;
     return t < 2 ? ((a->a * t - 5 * a->a) * t + 8 * a->a) * t - 4 * a->a : 0;
 }
 
 /* The taps of position i over n elements: how many; index and weight have room for 2 * reach. */
-static int taps_of(const Attrs *a, int64_t i, int64_t n, int64_t *index, float *weight)
+static int taps_of(const QccResizeAttrs *a, int64_t i, int64_t n, int64_t *index, float *weight)
 {
     double place = a->first + (double)i * a->step, sum = 0, w;
     int64_t span = reach(a);
@@ -100,7 +93,7 @@ static int taps_of(const Attrs *a, int64_t i, int64_t n, int64_t *index, float *
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
-    const Attrs *a = op->attrs;
+    const QccResizeAttrs *a = op->attrs;
     QccLines l = qcc_lines(&in[0], a->axis);
     int64_t *index = qcc_alloc_array(arena, 2 * reach(a), sizeof *index);
     float *weight = qcc_alloc_array(arena, 2 * reach(a), sizeof *weight);
@@ -119,7 +112,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 
 static bool permute(QccOp *op, const int *perm, int rank)
 {
-    Attrs *a = op->attrs;
+    QccResizeAttrs *a = op->attrs;
     a->axis = qcc_permute_axis(a->axis, perm, rank);
     return true;
 }
@@ -128,7 +121,7 @@ static bool permute(QccOp *op, const int *perm, int rank)
 
 enum { TAPS_MAX = (QCC_KERNEL_ARGS - 1) / 2 };
 
-static QccTaps make_taps(const Attrs *a, int64_t n, QccArena *arena)
+static QccTaps make_taps(const QccResizeAttrs *a, int64_t n, QccArena *arena)
 {
     int width = (int)(2 * reach(a));
     int *count = qcc_alloc_array(arena, a->extent, sizeof *count);
@@ -144,7 +137,7 @@ static QccTaps make_taps(const Attrs *a, int64_t n, QccArena *arena)
 static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps, const QccRun *run,
                       int64_t *extent)
 {
-    const Attrs *a = op->attrs;
+    const QccResizeAttrs *a = op->attrs;
     int rank = op->out[0].type->rank, axis = (int)a->axis;
     int64_t to_stride[QCC_MAX_RANK], stride[QCC_MAX_RANK];
     for (int i = 0; i < rank; i++) {
@@ -174,7 +167,7 @@ static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps,
 
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
-    const Attrs *a = op->attrs;
+    const QccResizeAttrs *a = op->attrs;
     const QccType *x = op->in[0].value->type;
     int64_t dim[QCC_MAX_RANK];
     QccRun run[QCC_RUNS_MAX];
@@ -190,14 +183,14 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
-    Attrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1), .a = -0.75};
+    QccResizeAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1), .a = -0.75};
     int axis = (int)(a.axis < 0 ? a.axis + type->rank : a.axis);
     int64_t n = type->dim[axis].n;
     bool doubled = qcc_random_bool(random);
     a.extent = doubled ? 2 * n : qcc_random_range(random, 1, 20);
     a.step = (double)n / (double)a.extent;
     a.first = doubled ? a.step / 2 - 0.5 : (double)qcc_random_f32(random, -1, 1);
-    a.method = (int)qcc_random_range(random, LINEAR, CUBIC);
+    a.method = (int)qcc_random_range(random, QCC_SAMPLE_LINEAR, QCC_SAMPLE_CUBIC);
     a.stretch = a.step > 1 && qcc_random_bool(random) ? a.step : 1;
     a.exclude = qcc_random_bool(random);
     QccValue *x = qcc_sample_param(s, type);
@@ -210,7 +203,7 @@ const QccOpDef qcc_op_resize = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccResizeAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -5,19 +5,16 @@
 
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int64_t batch_axis, time_axis;
-} Attrs;
-
-static const QccField attrs[] = {{"batch_axis", QCC_FIELD_INT, offsetof(Attrs, batch_axis), "1", 0,
-                                  0, NULL, "the dimension that counts sequences"},
-                                 {"time_axis", QCC_FIELD_INT, offsetof(Attrs, time_axis), "0", 0, 0,
-                                  NULL, "the dimension that counts steps"},
+static const QccField attrs[] = {{"batch_axis", QCC_FIELD_INT,
+                                  offsetof(QccSequenceAttrs, batch_axis), "1", 0, 0, NULL,
+                                  "the dimension that counts sequences"},
+                                 {"time_axis", QCC_FIELD_INT, offsetof(QccSequenceAttrs, time_axis),
+                                  "0", 0, 0, NULL, "the dimension that counts steps"},
                                  {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    Attrs *a = op->attrs;
+    QccSequenceAttrs *a = op->attrs;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     QCC_TRY(qcc_op_need_index(op, 1));
     const QccType *x = qcc_op_real(op, 0), *length = op->in[1].value->type;
@@ -45,7 +42,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    const Attrs *a = op->attrs;
+    const QccSequenceAttrs *a = op->attrs;
     int rank = result->type->rank;
     size_t size = (size_t)qcc_dtype_size(result->type->dtype, 1);
     int64_t index[QCC_MAX_RANK] = {0}, stride[QCC_MAX_RANK], n = result->dim[a->time_axis];
@@ -65,7 +62,7 @@ static void sample(QccRandom *random, QccSample *s)
     const QccType *type = qcc_sample_type(s, 2, 4);
     int64_t batch = qcc_random_range(random, 0, type->rank - 1);
     int64_t time = (batch + qcc_random_range(random, 1, type->rank - 1)) % type->rank;
-    Attrs a = {.batch_axis = batch, .time_axis = time};
+    QccSequenceAttrs a = {.batch_axis = batch, .time_axis = time};
     QccValue *in[2] = {qcc_sample_param(s, type), NULL};
     in[1] = qcc_sample_indices(s, 1, &type->dim[batch].n, type->dim[time].n + 1);
     qcc_sample_op(s, &qcc_op_reverse_sequence, in, 2, &a);
@@ -77,7 +74,7 @@ const QccOpDef qcc_op_reverse_sequence = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccSequenceAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -8,21 +8,16 @@
 
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int64_t axis;
-    int reduction; /* QccScatter */
-} Attrs;
-
-static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(Attrs, axis), "0", 0, 0, NULL,
-                                  "the dimension of x that indices run along"},
-                                 {"reduction", QCC_FIELD_ENUM, offsetof(Attrs, reduction), "none",
-                                  0, 0, qcc_scatter_names,
+static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccScatterAttrs, axis), "0", 0, 0,
+                                  NULL, "the dimension of x that indices run along"},
+                                 {"reduction", QCC_FIELD_ENUM, offsetof(QccScatterAttrs, reduction),
+                                  "none", 0, 0, qcc_scatter_names,
                                   "how an update meets what is there; none: it takes its place"},
                                  {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    Attrs *a = op->attrs;
+    QccScatterAttrs *a = op->attrs;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     QCC_TRY(qcc_op_need_index(op, 1));
     QCC_TRY(qcc_op_need_bytes(op, 2));
@@ -48,7 +43,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    const Attrs *a = op->attrs;
+    const QccScatterAttrs *a = op->attrs;
     int rank = result->type->rank;
     int64_t index[QCC_MAX_RANK] = {0}, stride[QCC_MAX_RANK], n = result->dim[a->axis];
     if (result->count == 0) return QCC_OK;
@@ -69,7 +64,7 @@ static void sample(QccRandom *random, QccSample *s)
     const QccType *type = qcc_sample_type(s, 1, 4);
     int64_t dim[QCC_MAX_RANK];
     qcc_type_extents(type, dim);
-    Attrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
+    QccScatterAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
     a.reduction = (int)qcc_random_range(random, QCC_SCATTER_NONE, QCC_SCATTER_MAX);
     int axis = (int)(a.axis < 0 ? a.axis + type->rank : a.axis);
     for (int i = 0; i < type->rank; i++) dim[i] = qcc_random_range(random, 1, dim[i]);
@@ -86,7 +81,7 @@ const QccOpDef qcc_op_scatter_elements = {
     .min_in = 3,
     .max_in = 3,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccScatterAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -9,12 +9,8 @@
 
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int reduction; /* QccScatter */
-} Attrs;
-
-static const QccField attrs[] = {{"reduction", QCC_FIELD_ENUM, offsetof(Attrs, reduction), "none",
-                                  0, 0, qcc_scatter_names,
+static const QccField attrs[] = {{"reduction", QCC_FIELD_ENUM, offsetof(QccScatterAttrs, reduction),
+                                  "none", 0, 0, qcc_scatter_names,
                                   "how an update meets what is there; none: it takes its place"},
                                  {0}};
 
@@ -46,7 +42,7 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
                       QccArena *arena)
 {
     (void)arena;
-    const Attrs *a = op->attrs;
+    const QccScatterAttrs *a = op->attrs;
     int64_t depth = in[1].dim[in[1].type->rank - 1], below = 1;
     for (int64_t i = depth; i < in[0].type->rank; i++) below *= in[0].dim[i];
     if (result->count == 0) return QCC_OK;
@@ -64,7 +60,8 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
-    Attrs a = {.reduction = (int)qcc_random_range(random, QCC_SCATTER_NONE, QCC_SCATTER_MAX)};
+    QccScatterAttrs a = {.reduction =
+                             (int)qcc_random_range(random, QCC_SCATTER_NONE, QCC_SCATTER_MAX)};
     int64_t dim[QCC_MAX_RANK], index[2] = {qcc_random_range(random, 1, 5), 0}, least = 7;
     int depth = (int)qcc_random_range(random, 1, type->rank), first = qcc_random_bool(random);
     index[1] = depth;
@@ -84,7 +81,7 @@ const QccOpDef qcc_op_scatter_nd = {
     .min_in = 3,
     .max_in = 3,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccScatterAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -7,22 +7,17 @@
 
 #include "ir/ops/index.h"
 
-typedef struct Attrs {
-    int64_t axis, k;
-    bool largest;
-} Attrs;
-
-static const QccField attrs[] = {{"k", QCC_FIELD_INT, offsetof(Attrs, k), NULL, 0,
+static const QccField attrs[] = {{"k", QCC_FIELD_INT, offsetof(QccTopKAttrs, k), NULL, 0,
                                   281474976710656.0, NULL, "how many, at most the extent"},
-                                 {"axis", QCC_FIELD_INT, offsetof(Attrs, axis), "-1", 0, 0, NULL,
-                                  "the dimension that is searched"},
-                                 {"largest", QCC_FIELD_BOOL, offsetof(Attrs, largest), "true", 0, 0,
-                                  NULL, "the greatest elements, else the least"},
+                                 {"axis", QCC_FIELD_INT, offsetof(QccTopKAttrs, axis), "-1", 0, 0,
+                                  NULL, "the dimension that is searched"},
+                                 {"largest", QCC_FIELD_BOOL, offsetof(QccTopKAttrs, largest),
+                                  "true", 0, 0, NULL, "the greatest elements, else the least"},
                                  {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    Attrs *a = op->attrs;
+    QccTopKAttrs *a = op->attrs;
     int64_t extent;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     const QccType *x = qcc_op_real(op, 0);
@@ -63,7 +58,7 @@ static int ascending(const void *a, const void *b)
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
-    const Attrs *a = op->attrs;
+    const QccTopKAttrs *a = op->attrs;
     QccLines l = qcc_lines(&in[0], a->axis);
     Item *item = QCC_NEW_ARRAY(arena, l.n + 1, Item);
     int64_t *y = result->data;
@@ -81,8 +76,8 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
-    Attrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1),
-               .largest = qcc_random_bool(random)};
+    QccTopKAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1),
+                      .largest = qcc_random_bool(random)};
     int axis = (int)(a.axis < 0 ? a.axis + type->rank : a.axis);
     a.k = qcc_random_range(random, 1, type->dim[axis].n);
     QccValue *x = qcc_sample_param(s, type);
@@ -95,7 +90,7 @@ const QccOpDef qcc_op_top_k = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .attr_size = sizeof(Attrs),
+    .attr_size = sizeof(QccTopKAttrs),
     .attrs = attrs,
     .infer = infer,
     .eval = eval,

@@ -400,6 +400,7 @@ def write_moves():
     f.case("constant", [x], np.pad(x, width, constant_values=-7), dict(base, value=-7))
     f.case("edge", [x], np.pad(x, width, "edge"), dict(base, mode="edge"))
     f.case("reflect", [x], np.pad(x, width, "reflect"), dict(base, mode="reflect"))
+    f.case("wrap", [x], np.pad(x, width, "wrap"), dict(base, mode="wrap"))
     v = real(2, 2)
     f.case("real", [v], np.pad(v, ((1, 1), (0, 1)), constant_values=f32(0.5)),
            {"before": [1, 0], "after": [1, 1], "value": 0.5})
