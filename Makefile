@@ -6,7 +6,7 @@ MODEL     ?= build/digits.bin
 
 QCC       := build/tools/qcc
 configure := cmake --log-level=WARNING --preset
-.PHONY: all test demo install format check-format tidy fuzz deps clean test-%
+.PHONY: all test demo install format update check-format tidy fuzz deps clean test-%
 
 # Where the kernels that demo compiles are cached, instead of the user's home.
 with_cache := XDG_CACHE_HOME=$(CURDIR)/build/cache
@@ -43,6 +43,12 @@ install: all
 
 format:
 	tests/check_format.sh -i
+
+# Golden files and docs/ops.md as the program now makes them; the diff is what to review.
+update:
+	@$(configure) release
+	@cmake --build build -j $(JOBS) --target test_golden test_ops_doc
+	@QCC_UPDATE=1 ctest --preset release -R '^test_(golden|ops_doc)$$'
 
 check-format:
 	@tests/check_format.sh

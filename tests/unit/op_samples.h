@@ -22,7 +22,7 @@ typedef struct Seen {
     QccArena *arena;
 } Seen;
 
-static QccStatus see(void *user, const QccValue *value, const QccTensor *t)
+static inline QccStatus see(void *user, const QccValue *value, const QccTensor *t)
 {
     Seen *s = user;
     int64_t size = qcc_type_bytes(value->type);
@@ -33,14 +33,14 @@ static QccStatus see(void *user, const QccValue *value, const QccTensor *t)
     return QCC_OK;
 }
 
-static const void *seen(const Seen *s, const QccValue *v)
+static inline const void *seen(const Seen *s, const QccValue *v)
 {
     for (int i = 0; i < s->n; i++)
         if (s->item[i].value == v) return s->item[i].data;
     return NULL;
 }
 
-static QccTensor random_input(QccRandom *r, QccArena *arena, const QccType *type)
+static inline QccTensor random_input(QccRandom *r, QccArena *arena, const QccType *type)
 {
     QccTensor t = qcc_tensor_new(arena, type);
     int64_t bytes = qcc_type_bytes(type);
@@ -57,7 +57,8 @@ static QccTensor random_input(QccRandom *r, QccArena *arena, const QccType *type
 /* ---- types ----------------------------------------------------------------------------------- */
 
 /* `t` as u8 or i8 with a random scale and zero. */
-static const QccType *random_quantized(QccIr *ir, QccRandom *r, const QccType *t, QccDtype dtype)
+static inline const QccType *random_quantized(QccIr *ir, QccRandom *r, const QccType *t,
+                                              QccDtype dtype)
 {
     float scale = qcc_random_f32(r, 0.005f, 0.05f);
     int32_t zero = (int32_t)qcc_random_range(r, 90, 160) - (dtype == QCC_I8 ? 128 : 0);
@@ -65,7 +66,8 @@ static const QccType *random_quantized(QccIr *ir, QccRandom *r, const QccType *t
 }
 
 /* A constant of i8 per channel, or i32 for a bias, in the place of an f32 one. */
-static void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int index, bool bias, int axis)
+static inline void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int index, bool bias,
+                                  int axis)
 {
     const QccValue *old = op->in[index].value;
     QccIr *ir = op->graph->ir;
@@ -98,8 +100,8 @@ static void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int index, 
 
 /* Gives the one op of a sample quantized operands, as its rule says. *shared: the quantization that
  * its result must have (NULL: any). false: this op, or this sample, has no quantized form. */
-static bool quantize_operands(QccRandom *r, QccArena *arena, QccOp *op, QccDtype dtype,
-                              const QccQuant **shared)
+static inline bool quantize_operands(QccRandom *r, QccArena *arena, QccOp *op, QccDtype dtype,
+                                     const QccQuant **shared)
 {
     const QccQuantRule *rule = &op->def->quant;
     bool affine = rule->kind == QCC_QUANT_AFFINE, same = rule->kind == QCC_QUANT_SAME_SCALE;
@@ -124,7 +126,7 @@ static bool quantize_operands(QccRandom *r, QccArena *arena, QccOp *op, QccDtype
 }
 
 /* The same, and a quantized result. */
-static bool quantize_sample(QccRandom *r, QccArena *arena, QccOp *op, QccDtype dtype)
+static inline bool quantize_sample(QccRandom *r, QccArena *arena, QccOp *op, QccDtype dtype)
 {
     const QccQuant *shared;
     if (!quantize_operands(r, arena, op, dtype, &shared)) return false;
