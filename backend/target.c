@@ -14,7 +14,11 @@ enum {
     HOST_V2 = 1 << 0, /* SSE3 to SSE4.2, POPCNT, CMPXCHG16B, LAHF */
     HOST_V3 = 1 << 1, /* AVX, AVX2, BMI1, BMI2, F16C, FMA, LZCNT, MOVBE, and ymm saved by the OS */
     HOST_V4 = 1 << 2, /* AVX512 F, BW, CD, DQ, VL, and zmm and masks saved by the OS */
-    HOST_VNNI = 1 << 3, /* AVX512_VNNI */
+    HOST_VNNI = 1 << 3,     /* AVX512_VNNI */
+    HOST_VBMI = 1 << 4,     /* AVX512 VBMI, VBMI2, IFMA, BITALG, VPOPCNTDQ, and GFNI, VAES,
+                               VPCLMULQDQ, which Ice Lake and Zen 4 brought together */
+    HOST_AVX_VNNI = 1 << 5, /* AVX_VNNI, and GFNI, VAES, VPCLMULQDQ (Alder Lake) */
+    HOST_ALL = (1 << 6) - 1
 };
 
 /* Worst first. -prefer-256-bit: the emitter writes 512-bit vectors and means them. */
@@ -40,6 +44,16 @@ static const QccTarget targets[] = {
         .needs = HOST_V2 | HOST_V3,
     },
     {
+        .name = "x86-64-v3+avxvnni",
+        .cpu = "alderlake",
+        .features = "",
+        .lanes = 8,
+        .registers = 16,
+        .dot = QCC_DOT_VNNI,
+        .fma = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_AVX_VNNI,
+    },
+    {
         .name = "x86-64-v4",
         .cpu = "x86-64-v4",
         .features = "-prefer-256-bit",
@@ -58,6 +72,17 @@ static const QccTarget targets[] = {
         .dot = QCC_DOT_VNNI,
         .fma = true,
         .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI,
+    },
+    {
+        .name = "x86-64-v4+vnni+vbmi",
+        .cpu = "icelake-client",
+        .features = "-prefer-256-bit",
+        .lanes = 16,
+        .registers = 32,
+        .dot = QCC_DOT_VNNI,
+        .fma = true,
+        .byte_tables = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI | HOST_VBMI,
     },
 };
 
@@ -85,35 +110,47 @@ enum { EAX, EBX, ECX, EDX };
 /* One bit of one register of one cpuid leaf, and the group that needs it. */
 typedef struct CpuidBit {
     uint32_t group;
-    uint32_t leaf;
+    uint32_t leaf, subleaf;
     int reg, bit;
 } CpuidBit;
 
 /* Intel SDM volume 2, CPUID; grouped. */
 static const CpuidBit cpuid_bits[] = {
-    {HOST_V2, 1, ECX, 0},           /* SSE3 */
-    {HOST_V2, 1, ECX, 9},           /* SSSE3 */
-    {HOST_V2, 1, ECX, 13},          /* CMPXCHG16B */
-    {HOST_V2, 1, ECX, 19},          /* SSE4.1 */
-    {HOST_V2, 1, ECX, 20},          /* SSE4.2 */
-    {HOST_V2, 1, ECX, 23},          /* POPCNT */
-    {HOST_V2, 0x80000001u, ECX, 0}, /* LAHF in 64-bit mode */
-    {HOST_V3, 1, ECX, 12},          /* FMA */
-    {HOST_V3, 1, ECX, 22},          /* MOVBE */
-    {HOST_V3, 1, ECX, 27},          /* OSXSAVE */
-    {HOST_V3, 1, ECX, 28},          /* AVX */
-    {HOST_V3, 1, ECX, 29},          /* F16C */
-    {HOST_V3, 7, EBX, 3},           /* BMI1 */
-    {HOST_V3, 7, EBX, 5},           /* AVX2 */
-    {HOST_V3, 7, EBX, 8},           /* BMI2 */
-    {HOST_V3, 0x80000001u, ECX, 5}, /* LZCNT */
-    {HOST_V4, 1, ECX, 27},          /* OSXSAVE */
-    {HOST_V4, 7, EBX, 16},          /* AVX512F */
-    {HOST_V4, 7, EBX, 17},          /* AVX512DQ */
-    {HOST_V4, 7, EBX, 28},          /* AVX512CD */
-    {HOST_V4, 7, EBX, 30},          /* AVX512BW */
-    {HOST_V4, 7, EBX, 31},          /* AVX512VL */
-    {HOST_VNNI, 7, ECX, 11},        /* AVX512_VNNI */
+    {HOST_V2, 1, 0, ECX, 0},           /* SSE3 */
+    {HOST_V2, 1, 0, ECX, 9},           /* SSSE3 */
+    {HOST_V2, 1, 0, ECX, 13},          /* CMPXCHG16B */
+    {HOST_V2, 1, 0, ECX, 19},          /* SSE4.1 */
+    {HOST_V2, 1, 0, ECX, 20},          /* SSE4.2 */
+    {HOST_V2, 1, 0, ECX, 23},          /* POPCNT */
+    {HOST_V2, 0x80000001u, 0, ECX, 0}, /* LAHF in 64-bit mode */
+    {HOST_V3, 1, 0, ECX, 12},          /* FMA */
+    {HOST_V3, 1, 0, ECX, 22},          /* MOVBE */
+    {HOST_V3, 1, 0, ECX, 27},          /* OSXSAVE */
+    {HOST_V3, 1, 0, ECX, 28},          /* AVX */
+    {HOST_V3, 1, 0, ECX, 29},          /* F16C */
+    {HOST_V3, 7, 0, EBX, 3},           /* BMI1 */
+    {HOST_V3, 7, 0, EBX, 5},           /* AVX2 */
+    {HOST_V3, 7, 0, EBX, 8},           /* BMI2 */
+    {HOST_V3, 0x80000001u, 0, ECX, 5}, /* LZCNT */
+    {HOST_V4, 1, 0, ECX, 27},          /* OSXSAVE */
+    {HOST_V4, 7, 0, EBX, 16},          /* AVX512F */
+    {HOST_V4, 7, 0, EBX, 17},          /* AVX512DQ */
+    {HOST_V4, 7, 0, EBX, 28},          /* AVX512CD */
+    {HOST_V4, 7, 0, EBX, 30},          /* AVX512BW */
+    {HOST_V4, 7, 0, EBX, 31},          /* AVX512VL */
+    {HOST_VNNI, 7, 0, ECX, 11},        /* AVX512_VNNI */
+    {HOST_VBMI, 7, 0, EBX, 21},        /* AVX512_IFMA */
+    {HOST_VBMI, 7, 0, ECX, 1},         /* AVX512_VBMI */
+    {HOST_VBMI, 7, 0, ECX, 6},         /* AVX512_VBMI2 */
+    {HOST_VBMI, 7, 0, ECX, 8},         /* GFNI */
+    {HOST_VBMI, 7, 0, ECX, 9},         /* VAES */
+    {HOST_VBMI, 7, 0, ECX, 10},        /* VPCLMULQDQ */
+    {HOST_VBMI, 7, 0, ECX, 12},        /* AVX512_BITALG */
+    {HOST_VBMI, 7, 0, ECX, 14},        /* AVX512_VPOPCNTDQ */
+    {HOST_AVX_VNNI, 7, 0, ECX, 8},     /* GFNI */
+    {HOST_AVX_VNNI, 7, 0, ECX, 9},     /* VAES */
+    {HOST_AVX_VNNI, 7, 0, ECX, 10},    /* VPCLMULQDQ */
+    {HOST_AVX_VNNI, 7, 1, EAX, 4},     /* AVX_VNNI */
 };
 
 /* Register state that the kernel must save for a group, as bits of XCR0. */
@@ -123,7 +160,7 @@ static const struct {
 } saved_state[] = {
     {HOST_V3, 0x06}, /* xmm, ymm */
     {HOST_V4, 0xe6}, /* and masks, upper zmm, zmm 16..31 */
-    {HOST_VNNI, 0xe6},
+    {HOST_VNNI, 0xe6}, {HOST_VBMI, 0xe6}, {HOST_AVX_VNNI, 0x06},
 };
 
 static uint64_t read_xcr0(void)
@@ -136,11 +173,11 @@ static uint64_t read_xcr0(void)
 
 uint32_t qcc_host_features(void)
 {
-    uint32_t features = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI;
+    uint32_t features = HOST_ALL;
     for (size_t i = 0; i < sizeof cpuid_bits / sizeof cpuid_bits[0]; i++) {
         const CpuidBit *row = &cpuid_bits[i];
         uint32_t r[4] = {0};
-        if (!__get_cpuid_count(row->leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) ||
+        if (!__get_cpuid_count(row->leaf, row->subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) ||
             !(r[row->reg] >> row->bit & 1))
             features &= ~row->group;
     }

@@ -17,8 +17,9 @@ struct QccTarget {
     int lanes;            /* f32 per vector register: 4, 8, 16 */
     int registers;        /* vector registers: 16, 32 */
     QccDot dot;
-    bool fma;       /* false: f32 fma is emulated (right, slow) */
-    uint32_t needs; /* bits of qcc_host_features */
+    bool fma;         /* false: f32 fma is emulated (right, slow) */
+    bool byte_tables; /* vpermi2b: tables of bytes fit in registers */
+    uint32_t needs;   /* bits of qcc_host_features */
 };
 
 /* All bundles, worst first; the order is the order of preference. *n receives the count. */

@@ -25,18 +25,25 @@ static const QccCodegen *open_codegen(void)
     return symbol ? query(QCC_CODEGEN_ABI) : NULL;
 }
 
-/* Compiles and maps a kernel, which lives as long as the arena. NULL: *error says why not. */
-static QccKernelFn *compile_kernel(const QccCodegen *codegen, const QccKernel *k,
-                                   const QccTarget *target, QccArena *arena, size_t *size,
-                                   const char **error)
+/* Maps an object's kernel, which lives as long as the arena. NULL: *error says why not. */
+static QccKernelFn *link_kernel(QccArena *arena, const void *object, size_t size,
+                                const char **error)
 {
-    const void *object;
     void *address = NULL;
     QccKernelFn *fn = NULL;
-    if (codegen->compile(k, target, arena, &object, size, error, NULL) != QCC_OK) return NULL;
-    qcc_link_object(&address, arena, object, *size, QCC_KERNEL_SYMBOL, error);
+    qcc_link_object(&address, arena, object, size, QCC_KERNEL_SYMBOL, error);
     memcpy(&fn, &address, sizeof fn);
     return fn;
+}
+
+/* Compiles and maps a kernel. */
+static inline QccKernelFn *compile_kernel(const QccCodegen *codegen, const QccKernel *k,
+                                          const QccTarget *target, QccArena *arena, size_t *size,
+                                          const char **error)
+{
+    const void *object;
+    if (codegen->compile(k, target, arena, &object, size, error, NULL) != QCC_OK) return NULL;
+    return link_kernel(arena, object, *size, error);
 }
 
 #endif

@@ -77,14 +77,15 @@ static bool permute(QccOp *op, const int *perm, int rank)
 /* x - mean, mean being the result of stage 0. */
 static int centered(QccExpr *e, const QccLoweredKernel *k)
 {
-    return qcc_expr_op2(e, QCC_EX_sub, qcc_lower_arg_node(e, k, 1),
-                        qcc_rows_stage(e, 0, QCC_EX_F32));
+    int x = qcc_lower_arg_node(e, k, 1), mean = qcc_rows_stage(e, 0, QCC_EX_F32);
+    return qcc_expr_op2(e, QCC_EX_sub, x, mean);
 }
 
 static QccExpr *mean_of_acc(QccKernelList *list, int64_t n)
 {
     QccExpr *e = qcc_lower_expr(list);
-    e->result = qcc_expr_op2(e, QCC_EX_div, qcc_expr_acc(e, QCC_EX_F32), qcc_expr_f32(e, (float)n));
+    int sum = qcc_expr_acc(e, QCC_EX_F32), count = qcc_expr_f32(e, (float)n);
+    e->result = qcc_expr_op2(e, QCC_EX_div, sum, count);
     return e;
 }
 

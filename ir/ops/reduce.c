@@ -347,7 +347,8 @@ static QccExpr *finish(QccKernelList *list, bool real, QccReduceKind kind, int64
 {
     if (!real || kind != QCC_REDUCE_MEAN) return NULL;
     QccExpr *e = qcc_lower_expr(list);
-    e->result = qcc_expr_op2(e, QCC_EX_div, qcc_expr_acc(e, QCC_EX_F32), qcc_expr_f32(e, (float)n));
+    int sum = qcc_expr_acc(e, QCC_EX_F32), count = qcc_expr_f32(e, (float)n);
+    e->result = qcc_expr_op2(e, QCC_EX_div, sum, count);
     return e;
 }
 

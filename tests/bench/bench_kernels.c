@@ -55,14 +55,16 @@ enum { CHAINS = 12, ROUNDS = 1 << 16 };
 
 #define STEP_V2(n)                                                                                 \
     "movdqa %%xmm12, %%xmm13\n pmaddwd %%xmm12, %%xmm13\n paddd %%xmm13, %%xmm" #n "\n"
-#define STEP_V3(n)      "vpmaddwd %%ymm12, %%ymm12, %%ymm13\n vpaddd %%ymm13, %%ymm" #n ", %%ymm" #n "\n"
-#define STEP_V4(n)      "vpmaddwd %%zmm12, %%zmm12, %%zmm13\n vpaddd %%zmm13, %%zmm" #n ", %%zmm" #n "\n"
-#define STEP_VNNI(n)    "vpdpbusd %%zmm12, %%zmm12, %%zmm" #n "\n"
-#define STEP_FMA_YMM(n) "vfmadd231ps %%ymm12, %%ymm12, %%ymm" #n "\n"
-#define STEP_FMA_ZMM(n) "vfmadd231ps %%zmm12, %%zmm12, %%zmm" #n "\n"
+#define STEP_V3(n)       "vpmaddwd %%ymm12, %%ymm12, %%ymm13\n vpaddd %%ymm13, %%ymm" #n ", %%ymm" #n "\n"
+#define STEP_V4(n)       "vpmaddwd %%zmm12, %%zmm12, %%zmm13\n vpaddd %%zmm13, %%zmm" #n ", %%zmm" #n "\n"
+#define STEP_AVX_VNNI(n) "%{vex%} vpdpbusd %%ymm12, %%ymm12, %%ymm" #n "\n"
+#define STEP_VNNI(n)     "vpdpbusd %%zmm12, %%zmm12, %%zmm" #n "\n"
+#define STEP_FMA_YMM(n)  "vfmadd231ps %%ymm12, %%ymm12, %%ymm" #n "\n"
+#define STEP_FMA_ZMM(n)  "vfmadd231ps %%zmm12, %%zmm12, %%zmm" #n "\n"
 PEAK(peak_v2_i8, STEP_V2, 16)
 PEAK(peak_v3_i8, STEP_V3, 32)
 PEAK(peak_v4_i8, STEP_V4, 64)
+PEAK(peak_avx_vnni, STEP_AVX_VNNI, 64)
 PEAK(peak_vnni, STEP_VNNI, 128)
 PEAK(peak_v3_f32, STEP_FMA_YMM, 16)
 PEAK(peak_v4_f32, STEP_FMA_ZMM, 32)
@@ -75,8 +77,10 @@ typedef struct Peak {
 static const Peak peaks[] = {
     {"x86-64-v2", peak_v2_i8, NULL},
     {"x86-64-v3", peak_v3_i8, peak_v3_f32},
+    {"x86-64-v3+avxvnni", peak_avx_vnni, peak_v3_f32},
     {"x86-64-v4", peak_v4_i8, peak_v4_f32},
     {"x86-64-v4+vnni", peak_vnni, peak_v4_f32},
+    {"x86-64-v4+vnni+vbmi", peak_vnni, peak_v4_f32},
 };
 
 /* ---- layers ------------------------------------------------------------------------------------
