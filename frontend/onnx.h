@@ -160,6 +160,8 @@ QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const ch
 QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w, const int *perm);
 /* A constant of one f32. */
 QccValue *qcc_onnx_f32(QccOnnxNode *n, float x);
+/* A constant of one element of the type of `like`. */
+QccStatus qcc_onnx_real_like(QccOnnxNode *n, QccValue **out, const QccValue *like, double x);
 /* A negative axis counts from the end; posts what is out of range. */
 QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis);
 
@@ -197,15 +199,20 @@ QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
 /* onnx_math.c */
 QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
 QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */
-QccStatus qcc_onnx_pow(QccOnnxNode *n);
+QccStatus qcc_onnx_swapped(QccOnnxNode *n);  /* the op of the row, operands turned round */
 QccStatus qcc_onnx_mean(QccOnnxNode *n);
-QccStatus qcc_onnx_scalars(QccOnnxNode *n); /* alpha and beta as attributes */
+QccStatus qcc_onnx_scalars(QccOnnxNode *n); /* alpha, beta and gamma as attributes */
+QccStatus qcc_onnx_shrink(QccOnnxNode *n);
+QccStatus qcc_onnx_is_inf(QccOnnxNode *n);
+QccStatus qcc_onnx_mod(QccOnnxNode *n);
+QccStatus qcc_onnx_bit_shift(QccOnnxNode *n);
 QccStatus qcc_onnx_clip(QccOnnxNode *n);
 QccStatus qcc_onnx_gelu(QccOnnxNode *n);
 QccStatus qcc_onnx_gemm(QccOnnxNode *n);
 QccStatus qcc_onnx_matmul(QccOnnxNode *n);
 /* onnx_shape.c */
 QccStatus qcc_onnx_cast(QccOnnxNode *n);
+QccStatus qcc_onnx_cast_like(QccOnnxNode *n);
 QccStatus qcc_onnx_concat(QccOnnxNode *n);
 QccStatus qcc_onnx_constant(QccOnnxNode *n);
 QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n);

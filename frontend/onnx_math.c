@@ -18,27 +18,11 @@ QccStatus qcc_onnx_plain(QccOnnxNode *n)
     return qcc_onnx_emit_out(n, n->row->def, in, n->nin, NULL);
 }
 
-/* An exponent of another type than the base is converted where it is known. */
-QccStatus qcc_onnx_pow(QccOnnxNode *n)
+/* a > b is b < a. */
+QccStatus qcc_onnx_swapped(QccOnnxNode *n)
 {
-    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
-    QccDtype base = in[0]->type->dtype, exponent = in[1]->type->dtype;
-    const QccBlob *blob = qcc_onnx_blob(n, 1);
-    if (!qcc_dtype_is_float(base)) {
-        return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(base));
-    }
-    if (base != exponent) {
-        if (!blob || base != QCC_F32) {
-            return qcc_onnx_unsupported(n, "%s to the power of %s", qcc_dtype_name(base),
-                                        qcc_dtype_name(exponent));
-        }
-        int64_t count = qcc_type_count(in[1]->type);
-        float *x = qcc_alloc_array(n->im->arena, count ? count : 1, sizeof *x);
-        for (int64_t i = 0; i < count; i++) x[i] = (float)qcc_onnx_real(n, blob, i);
-        blob = qcc_blob(n->im->arena, QCC_F32, blob->rank, blob->dim, x, false);
-        in[1] = qcc_const_new(n->im->graph, NULL, NULL, blob, NULL);
-    }
-    return qcc_onnx_emit_out(n, &qcc_op_pow, in, 2, NULL);
+    QccValue *in[] = {qcc_onnx_in(n, 1), qcc_onnx_in(n, 0)};
+    return qcc_onnx_emit_out(n, n->row->def, in, 2, NULL);
 }
 
 /* Max(a, b, c) is max(max(a, b), c); of one operand it is that operand. */
@@ -61,20 +45,89 @@ QccStatus qcc_onnx_variadic(QccOnnxNode *n)
 
 QccStatus qcc_onnx_mean(QccOnnxNode *n)
 {
-    QccValue *sum;
+    QccValue *sum, *count;
     QCC_TRY(chain(n, &sum, NULL));
-    QccValue *in[] = {sum, qcc_onnx_f32(n, (float)n->nin)};
+    QCC_TRY(qcc_onnx_real_like(n, &count, sum, n->nin));
+    QccValue *in[] = {sum, count};
     return qcc_onnx_emit_out(n, &qcc_op_div, in, 2, NULL);
 }
 
 QccStatus qcc_onnx_scalars(QccOnnxNode *n)
 {
-    bool leaky = n->row->def == &qcc_op_leaky_relu;
-    QccScalarAttrs attrs = {.alpha = leaky ? (double)0.01f : (double)0.2f, .beta = 0.5};
+    static const struct {
+        const QccOpDef *def;
+        float alpha;
+    } defaults[] = {
+        {&qcc_op_leaky_relu, 0.01F}, {&qcc_op_hard_sigmoid, 0.2F}, {&qcc_op_selu, 1.67326319F}};
+    QccScalarAttrs attrs = {.alpha = 1, .beta = 0.5, .gamma = (double)1.05070102F};
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        if (n->row->def == defaults[i].def) attrs.alpha = (double)defaults[i].alpha;
+    }
     QCC_TRY(qcc_onnx_attr_float(n, "alpha", &attrs.alpha));
-    if (!leaky) QCC_TRY(qcc_onnx_attr_float(n, "beta", &attrs.beta));
+    if (n->row->def == &qcc_op_hard_sigmoid) QCC_TRY(qcc_onnx_attr_float(n, "beta", &attrs.beta));
+    if (n->row->def == &qcc_op_selu) QCC_TRY(qcc_onnx_attr_float(n, "gamma", &attrs.gamma));
     QccValue *x = qcc_onnx_in(n, 0);
     return qcc_onnx_emit_out(n, n->row->def, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_shrink(QccOnnxNode *n)
+{
+    QccShrinkAttrs attrs = {.lambda = 0.5};
+    QCC_TRY(qcc_onnx_attr_float(n, "lambd", &attrs.lambda));
+    QCC_TRY(qcc_onnx_attr_float(n, "bias", &attrs.bias));
+    QccValue *x = qcc_onnx_in(n, 0);
+    return qcc_onnx_emit_out(n, &qcc_op_shrink, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_is_inf(QccOnnxNode *n)
+{
+    QccSignAttrs attrs = {.positive = true, .negative = true};
+    QCC_TRY(qcc_onnx_attr_bool(n, "detect_positive", &attrs.positive));
+    QCC_TRY(qcc_onnx_attr_bool(n, "detect_negative", &attrs.negative));
+    QccValue *x = qcc_onnx_in(n, 0);
+    return qcc_onnx_emit_out(n, &qcc_op_is_inf, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_mod(QccOnnxNode *n)
+{
+    QccModAttrs attrs = {0};
+    QCC_TRY(qcc_onnx_attr_bool(n, "fmod", &attrs.truncated));
+    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
+    return qcc_onnx_emit_out(n, &qcc_op_mod, in, 2, &attrs);
+}
+
+QccStatus qcc_onnx_bit_shift(QccOnnxNode *n)
+{
+    const char *direction = "";
+    QCC_TRY(qcc_onnx_attr_string(n, "direction", &direction));
+    if (strcmp(direction, "LEFT") && strcmp(direction, "RIGHT")) {
+        return qcc_onnx_wrong(n, "has direction '%s', wanted LEFT or RIGHT", direction);
+    }
+    QccShiftAttrs attrs = {.right = !strcmp(direction, "RIGHT")};
+    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
+    return qcc_onnx_emit_out(n, &qcc_op_shift, in, 2, &attrs);
+}
+
+/* A bound that is known, in order and exact as a double becomes an attribute. */
+static bool bound_known(const QccOnnxNode *n, int i)
+{
+    const QccBlob *blob = qcc_onnx_blob(n, i);
+    return blob && (blob->dtype != QCC_I64 || fabs(qcc_onnx_real(n, blob, 0)) < ldexp(1, 53));
+}
+
+/* min(max(x, lo), hi); the bound comes first, so that a NaN in x stays. */
+static QccStatus clip_by_values(QccOnnxNode *n)
+{
+    static const QccOpDef *const def[] = {&qcc_op_max, &qcc_op_min};
+    QccValue *y = qcc_onnx_in(n, 0);
+    for (int i = 0; i < 2; i++) {
+        if (!qcc_onnx_has(n, 1 + i)) continue;
+        QccValue *in[] = {qcc_onnx_in(n, 1 + i), y};
+        bool last = i == 1 || !qcc_onnx_has(n, 2);
+        QCC_TRY(qcc_onnx_emit(n, &y, def[i], last ? qcc_onnx_name(n, "") : NULL, in, 2, NULL));
+    }
+    n->out[0] = y;
+    return QCC_OK;
 }
 
 QccStatus qcc_onnx_clip(QccOnnxNode *n)
@@ -84,9 +137,13 @@ QccStatus qcc_onnx_clip(QccOnnxNode *n)
         QCC_TRY(qcc_onnx_attr_float(n, "min", &attrs.lo));
         QCC_TRY(qcc_onnx_attr_float(n, "max", &attrs.hi));
     } else {
+        for (int i = 1; i <= 2; i++) {
+            if (qcc_onnx_has(n, i) && !bound_known(n, i)) return clip_by_values(n);
+        }
         QCC_TRY(qcc_onnx_scalar_in(n, 1, "min", &attrs.lo));
         QCC_TRY(qcc_onnx_scalar_in(n, 2, "max", &attrs.hi));
     }
+    if (attrs.lo > attrs.hi) attrs.lo = attrs.hi; /* then that is the result everywhere */
     QccValue *x = qcc_onnx_in(n, 0);
     return qcc_onnx_emit_out(n, &qcc_op_clip, &x, 1, &attrs);
 }

@@ -213,7 +213,8 @@ static bool folds(const QccOp *op)
     const QccType *type = op->out[0].type;
     int64_t count = qcc_type_count(type);
     if (op->nout != 1 || op->nin == 0 || count < 0 || count > FOLD_MAX) return false;
-    if (type->dtype != QCC_I64 && type->dtype != QCC_I32 && type->dtype != QCC_BOOL) return false;
+    bool shape = type->dtype == QCC_I64 || type->dtype == QCC_I32 || type->dtype == QCC_BOOL;
+    if (!shape && op->def != &qcc_op_cast) return false; /* scalars are often cast to their type */
     for (int i = 0; i < op->nin; i++) {
         const QccValue *v = qcc_op_in(op, i);
         if (v && (!qcc_value_const(v) || v->type->quant)) return false;
@@ -379,6 +380,14 @@ QccValue *qcc_onnx_f32(QccOnnxNode *n, float x)
 {
     const QccBlob *blob = qcc_blob(n->im->arena, QCC_F32, 0, NULL, &x, true);
     return qcc_const_new(n->im->graph, NULL, NULL, blob, NULL);
+}
+
+QccStatus qcc_onnx_real_like(QccOnnxNode *n, QccValue **out, const QccValue *like, double x)
+{
+    QccValue *wide = qcc_const_new(n->im->graph, NULL, NULL,
+                                   qcc_blob(n->im->arena, QCC_F64, 0, NULL, &x, true), NULL);
+    QccCastAttrs attrs = {.to = (int)qcc_type_real(n->im->ir, like->type)->dtype};
+    return qcc_onnx_emit(n, out, &qcc_op_cast, NULL, &wide, 1, &attrs);
 }
 
 QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis)

@@ -100,36 +100,35 @@ QccStatus qcc_onnx_shape(QccOnnxNode *n)
     return QCC_OK;
 }
 
-/* Between integers of shape arithmetic, and to what the value is already. */
-QccStatus qcc_onnx_cast(QccOnnxNode *n)
+static QccStatus cast_to(QccOnnxNode *n, QccDtype dtype)
 {
-    int64_t to = 0, saturate = 1;
-    QCC_TRY(qcc_onnx_attr_int(n, "to", &to));
-    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
-    const QccBlob *blob = qcc_onnx_blob(n, 0);
-    QccDtype from = blob ? blob->dtype : qcc_onnx_in(n, 0)->type->dtype, dtype;
-    const char *name = qcc_onnx_dtype_name(n->im->scratch, to);
-    if (!qcc_onnx_dtype(&dtype, to)) return qcc_onnx_unsupported(n, "to %s", name);
-    if (dtype == from) {
-        n->out[0] = qcc_onnx_in(n, 0);
+    QccValue *x = qcc_onnx_in(n, 0);
+    if (x->type->dtype == dtype && !x->type->quant) {
+        n->out[0] = x;
         return QCC_OK;
     }
-    bool known = blob && (from == QCC_I32 || from == QCC_I64);
-    if (!known || (dtype != QCC_I32 && dtype != QCC_I64 && dtype != QCC_F32)) {
-        return qcc_onnx_unsupported(n, "from %s to %s", qcc_dtype_name(from), name);
+    QccCastAttrs attrs = {.to = (int)dtype};
+    return qcc_onnx_emit_out(n, &qcc_op_cast, &x, 1, &attrs);
+}
+
+QccStatus qcc_onnx_cast(QccOnnxNode *n)
+{
+    int64_t to = 0, saturate = 1; /* saturate concerns float8 */
+    QccDtype dtype;
+    QCC_TRY(qcc_onnx_attr_int(n, "to", &to));
+    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    if (!qcc_onnx_dtype(&dtype, to)) {
+        return qcc_onnx_unsupported(n, "to %s", qcc_onnx_dtype_name(n->im->scratch, to));
     }
-    size_t bytes = (size_t)qcc_dtype_bits(dtype) / 8;
-    int64_t count = blob->size / (qcc_dtype_bits(from) / 8);
-    char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t v =
-            from == QCC_I64 ? ((const int64_t *)blob->data)[i] : ((const int32_t *)blob->data)[i];
-        float f = (float)v;
-        /* Little-endian: the low half of an i64 is what the conversion to i32 keeps. */
-        memcpy(data + (size_t)i * bytes, dtype == QCC_F32 ? (void *)&f : (void *)&v, bytes);
-    }
-    give_const(n, qcc_blob(n->im->arena, dtype, blob->rank, blob->dim, data, false));
-    return QCC_OK;
+    return cast_to(n, dtype);
+}
+
+QccStatus qcc_onnx_cast_like(QccOnnxNode *n)
+{
+    int64_t saturate = 1;
+    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    const QccBlob *blob = qcc_onnx_blob(n, 1);
+    return cast_to(n, blob ? blob->dtype : qcc_onnx_in(n, 1)->type->dtype);
 }
 
 /* ---- the same elements in the same order -------------------------------------------------- */
@@ -140,7 +139,7 @@ QccStatus qcc_onnx_identity(QccOnnxNode *n)
     return QCC_OK;
 }
 
-/* In inference it does nothing; the mask is not computed. */
+/* In inference, and where nothing is dropped, it does nothing, and all of its mask is true. */
 QccStatus qcc_onnx_dropout(QccOnnxNode *n)
 {
     double ratio = 0.5, training = 0;
@@ -148,8 +147,18 @@ QccStatus qcc_onnx_dropout(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_attr_float(n, "ratio", &ratio));
     QCC_TRY(qcc_onnx_attr_int(n, "seed", &seed));
     QCC_TRY(qcc_onnx_scalar_in(n, 2, "training_mode", &training));
-    if (training != 0) return qcc_onnx_unsupported(n, "training mode");
-    return qcc_onnx_identity(n);
+    if (training != 0) QCC_TRY(qcc_onnx_scalar_in(n, 1, "ratio", &ratio));
+    if (training != 0 && ratio != 0) return qcc_onnx_unsupported(n, "training mode");
+    QCC_TRY(qcc_onnx_identity(n));
+    int64_t dim[QCC_MAX_RANK], count = qcc_type_count(n->out[0]->type);
+    if (n->nout < 2 || !n->proto->output[1][0] || count < 0 || count > CONSTANT_MAX) return QCC_OK;
+    qcc_type_extents(n->out[0]->type, dim);
+    bool *mask = qcc_alloc_array(n->im->arena, count ? count : 1, sizeof *mask);
+    memset(mask, true, (size_t)count);
+    const QccBlob *blob = qcc_blob(n->im->arena, QCC_BOOL, n->out[0]->type->rank, dim, mask, false);
+    n->out[1] = qcc_const_new(n->im->graph, NULL, qcc_onnx_value_name(n->im, n->proto->output[1]),
+                              blob, NULL);
+    return QCC_OK;
 }
 
 QccStatus qcc_onnx_reshape_to(QccOnnxNode *n)

@@ -426,11 +426,7 @@ static QccStatus build_map(Builder *b)
     b->real = quantized;
     b->scaled = b->type->quant && (scales_through(op) || op->def == &qcc_op_quantize);
     int *arg = QCC_NEW_ARRAY(b->arena, op->nin, int);
-    for (int i = 0; i < op->nin; i++) {
-        arg[i] = operand_number(b, i);
-        if (b->e->node[arg[i]].type != b->e->node[arg[0]].type)
-            return qcc_op_error(op, "'%s' needs operands of one element type", op->def->name);
-    }
+    for (int i = 0; i < op->nin; i++) arg[i] = operand_number(b, i);
     return finish(b, apply(b, op, arg));
 }
 

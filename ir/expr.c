@@ -314,6 +314,12 @@ int qcc_expr_i32(QccExpr *e, int32_t x)
     return qcc_expr_imm(e, QCC_EX_I32, 0, x);
 }
 
+int qcc_expr_real(QccExpr *e, int like, double x)
+{
+    QccExprType type = e->node[like].type;
+    return qcc_expr_imm(e, type, x, is_float(type) ? 0 : (int64_t)x);
+}
+
 /* Writes an immediate's value as its type lies in memory. */
 static void imm_store(const QccExprNode *node, void *to)
 {

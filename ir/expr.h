@@ -100,6 +100,8 @@ int qcc_expr_arg(QccExpr *e, int number, QccExprType type);
 int qcc_expr_acc(QccExpr *e, QccExprType type);
 int qcc_expr_f32(QccExpr *e, float x);
 int qcc_expr_i32(QccExpr *e, int32_t x);
+/* x as a constant of the type of node `like`: rounded to f32, cut to an integer that it fits. */
+int qcc_expr_real(QccExpr *e, int like, double x);
 int qcc_expr_imm(QccExpr *e, QccExprType type, double f, int64_t i);
 int qcc_expr_op1(QccExpr *e, QccExprOp op, int a);
 int qcc_expr_op2(QccExpr *e, QccExprOp op, int a, int b);
@@ -134,16 +136,36 @@ void qcc_expr_print(QccBuf *buf, const QccExpr *e);
 int qcc_expr_arity(QccExprOp op);
 const char *qcc_expr_op_name(QccExprOp op);
 
-/* ---- elementary functions over f32 nodes, each one polynomial in one fixed order -------------
- * (expr_math.c; errors and ranges in docs/numerics.md; denormal results are 0). A node of another
- * type is converted to f32 first; the result is f32. */
+/* ---- elementary functions, each in one fixed order of operations -----------------------------
+ * (errors and ranges in docs/numerics.md; denormal results of exp, log and pow are 0). An f64 node
+ * gives an f64 node; one of another type is converted to f32 first, and the result is f32. */
+
+/* expr_math.c: f32 by polynomials of its own. pow takes its type from x. */
 int qcc_expr_exp(QccExpr *e, int x);
+int qcc_expr_expm1(QccExpr *e, int x);
 int qcc_expr_log(QccExpr *e, int x);
+int qcc_expr_log1p(QccExpr *e, int x);
 int qcc_expr_tanh(QccExpr *e, int x);
 int qcc_expr_erf(QccExpr *e, int x);
 int qcc_expr_sigmoid(QccExpr *e, int x);
-/* x to the power y, with the special cases of C's pow; through f64, so the error is below 1 ulp. */
+/* x to the power y, with the special cases of C's pow; f32 through f64, so below 1 ulp. */
 int qcc_expr_pow(QccExpr *e, int x, int y);
+
+/* expr_f64.c: f32 computed in f64 and rounded once. */
+int qcc_expr_sin(QccExpr *e, int x);
+int qcc_expr_cos(QccExpr *e, int x);
+int qcc_expr_tan(QccExpr *e, int x);
+int qcc_expr_asin(QccExpr *e, int x);
+int qcc_expr_acos(QccExpr *e, int x);
+int qcc_expr_atan(QccExpr *e, int x);
+int qcc_expr_sinh(QccExpr *e, int x);
+int qcc_expr_cosh(QccExpr *e, int x);
+int qcc_expr_asinh(QccExpr *e, int x);
+int qcc_expr_acosh(QccExpr *e, int x);
+int qcc_expr_atanh(QccExpr *e, int x);
+
+/* A float node as an integer of element type `to`: cut towards 0, saturated, NaN is 0. */
+int qcc_expr_to_integer(QccExpr *e, int x, QccDtype to);
 
 /* ---- the quantization steps as nodes (docs/numerics.md) -------------------------------------- */
 

@@ -9,57 +9,67 @@
  * Operations that choose by comparison put the constant first where a NaN must pass through: min
  * and max give their second operand when either is NaN.
  */
-#include "ir/expr.h"
+#include "ir/expr_build.h"
 
 #include <math.h>
 
-/* Shorthands of this file: nodes of one expression `e`. */
-#define OP1(op, a)       qcc_expr_op1(e, QCC_EX_##op, (a))
-#define OP2(op, a, b)    qcc_expr_op2(e, QCC_EX_##op, (a), (b))
-#define OP3(op, a, b, c) qcc_expr_op3(e, QCC_EX_##op, (a), (b), (c))
-#define F32(x)           qcc_expr_f32(e, (x))
-#define F64(x)           qcc_expr_imm(e, QCC_EX_F64, (x), 0)
-#define I32(x)           qcc_expr_i32(e, (x))
-#define CVT(type, a)     qcc_expr_cvt(e, QCC_EX_##type, (a))
-#define BITS(type, a)    qcc_expr_bits(e, QCC_EX_##type, (a))
-
-/* c[0] + x * (c[1] + x * (...)), by fma from the highest order down. */
-static int horner_f32(QccExpr *e, int x, const float *c, int n)
+int qcc_horner_f32(QccExpr *e, int x, const float *c, int n)
 {
     int p = F32(c[n - 1]);
     for (int i = n - 2; i >= 0; i--) p = OP3(fma, p, x, F32(c[i]));
     return p;
 }
 
-static int horner_f64(QccExpr *e, int x, const double *c, int n)
+int qcc_horner_f64(QccExpr *e, int x, const double *c, int n)
 {
     int p = F64(c[n - 1]);
     for (int i = n - 2; i >= 0; i--) p = OP2(add, OP2(mul, p, x), F64(c[i]));
     return p;
 }
-#define HORNER_F32(x, c) horner_f32(e, (x), (c), (int)(sizeof(c) / sizeof *(c)))
-#define HORNER_F64(x, c) horner_f64(e, (x), (c), (int)(sizeof(c) / sizeof *(c)))
+
+static bool is_f64(const QccExpr *e, int x)
+{
+    return e->node[x].type == QCC_EX_F64;
+}
 
 /* ln 2 in two parts; k * hi is exact for |k| < 256. */
 static const float ln2_hi = 0x1.62e4p-1f, ln2_lo = 0x1.7f7d1cp-20f;
 
 /* e^x = 2^n e^r with n = rne(x / ln 2), e^r = 1 + r + r^2 q(r). Adding 1.5 * 2^23 rounds to an
  * integer that then stands in the low bits, so that no conversion is needed. */
-int qcc_expr_exp(QccExpr *e, int x)
+typedef struct Power {
+    int n, r; /* n and e^r - 1 */
+    int y;    /* e^x */
+} Power;
+
+static Power power_of_e(QccExpr *e, int x)
 {
     static const float q[] = {0x1.fffffcp-2f, 0x1.55548cp-3f, 0x1.555858p-5f, 0x1.123dep-7f,
                               0x1.6ac746p-10f};         /* 2^-28.2 */
     static const float lo = -87.33654f, hi = 88.72283f; /* e^lo >= 2^-126, e^hi < 2^128 */
-    x = CVT(F32, x);
     int c = OP2(max, F32(lo), OP2(min, F32(hi), x));
     int z = OP3(fma, c, F32(0x1.715476p+0f), F32(0x1.8p23f));
     int n = OP2(sub, z, F32(0x1.8p23f));
     int r = OP3(fma, n, F32(-ln2_lo), OP3(fma, n, F32(-ln2_hi), c));
-    int p = OP2(add, OP3(fma, HORNER_F32(r, q), OP2(mul, r, r), r), F32(1));
+    int less_one = OP3(fma, HORNER_F32(r, q), OP2(mul, r, r), r);
+    int p = OP2(add, less_one, F32(1));
     int y = BITS(F32, OP2(add, BITS(I32, p), OP2(shl, BITS(I32, z), I32(23))));
     y = OP3(select, OP2(lt, x, F32(lo)), F32(0), y);
     y = OP3(select, OP2(lt, F32(hi), x), F32(INFINITY), y);
-    return OP3(select, OP2(eq, x, x), y, x);
+    return (Power){n, less_one, OP3(select, OP2(eq, x, x), y, x)};
+}
+
+int qcc_expr_exp(QccExpr *e, int x)
+{
+    return is_f64(e, x) ? qcc_exp_f64(e, x) : power_of_e(e, CVT(F32, x)).y;
+}
+
+/* Where n is 0, e^r - 1 is at hand, without the cancellation. */
+int qcc_expr_expm1(QccExpr *e, int x)
+{
+    if (is_f64(e, x)) return qcc_expm1_f64(e, x);
+    Power p = power_of_e(e, CVT(F32, x));
+    return OP3(select, OP2(eq, p.n, F32(0)), p.r, OP2(sub, p.y, F32(1)));
 }
 
 /* |x| = 2^k m with m in [sqrt(1/2), sqrt(2)), for finite x but 0; k is i32. Denormals are scaled
@@ -79,6 +89,7 @@ int qcc_expr_log(QccExpr *e, int x)
 {
     static const float c[] = {0x1.555554p-1f, 0x1.999c26p-2f, 0x1.23d3ep-2f,
                               0x1.f13aeap-3f}; /* 2^-35.2 */
+    if (is_f64(e, x)) return qcc_log_f64(e, x);
     x = CVT(F32, x);
     int k, m;
     split(e, x, &k, &m);
@@ -95,6 +106,17 @@ int qcc_expr_log(QccExpr *e, int x)
     return OP3(select, OP2(le, F32(0), x), y, F32(NAN)); /* negative, or NaN */
 }
 
+/* With w = 1 + x as rounded, x - (w - 1) is what that lost. */
+int qcc_expr_log1p(QccExpr *e, int x)
+{
+    if (is_f64(e, x)) return qcc_log1p_f64(e, x);
+    x = CVT(F32, x);
+    int w = OP2(add, x, F32(1));
+    int lost = OP2(div, OP2(sub, x, OP2(sub, w, F32(1))), w);
+    int inside = OP2(and, OP2(lt, F32(0), w), OP2(lt, w, F32(INFINITY)));
+    return OP2(add, qcc_expr_log(e, w), OP3(select, inside, lost, F32(0)));
+}
+
 /* y, which is not negative, with the sign of x. */
 static int with_sign_of(QccExpr *e, int x, int y)
 {
@@ -107,6 +129,7 @@ int qcc_expr_tanh(QccExpr *e, int x)
 {
     static const float c[] = {-0x1.555532p-2f, 0x1.1106f6p-3f, -0x1.b835a4p-5f, 0x1.51f8cep-6f,
                               -0x1.750ce6p-8f}; /* 2^-27.7 */
+    if (is_f64(e, x)) return qcc_tanh_f64(e, x);
     x = CVT(F32, x);
     int t = OP1(abs, x), z = OP2(mul, t, t);
     int small = OP3(fma, OP2(mul, t, z), HORNER_F32(z, c), t);
@@ -122,6 +145,7 @@ int qcc_expr_erf(QccExpr *e, int x)
                               -0x1.b68e66p-6f, 0x1.474a0ep-8f,  -0x1.3a48e2p-11f}; /* 2^-25.9 */
     static const float g[] = {0x1.07798p-3f,  0x1.4531e6p-1f,   0x1.b32e2cp-4f, -0x1.856fa6p-6f,
                               0x1.dde06ap-9f, -0x1.53620ap-12f, 0x1.7bc35ep-17f}; /* 2^-30.3 */
+    if (is_f64(e, x)) return qcc_erf_f64(e, x);
     x = CVT(F32, x);
     int t = OP2(min, F32(4), OP1(abs, x));
     int small = OP3(fma, t, HORNER_F32(OP2(mul, t, t), c), t);
@@ -134,10 +158,10 @@ int qcc_expr_erf(QccExpr *e, int x)
 /* With u = e^-|x|, which never overflows: 1 / (1 + u), or u / (1 + u) below zero. */
 int qcc_expr_sigmoid(QccExpr *e, int x)
 {
-    x = CVT(F32, x);
-    int u = qcc_expr_exp(e, OP1(neg, OP1(abs, x)));
-    int top = OP3(select, OP2(lt, x, F32(0)), u, F32(1));
-    return OP2(div, top, OP2(add, F32(1), u));
+    if (!is_f64(e, x)) x = CVT(F32, x);
+    int u = qcc_expr_exp(e, OP1(neg, OP1(abs, x))), one = qcc_expr_real(e, x, 1);
+    int top = OP3(select, OP2(lt, x, qcc_expr_real(e, x, 0)), u, one);
+    return OP2(div, top, OP2(add, one, u));
 }
 
 /* 2^t with t = y log2|x|, in f64, rounded to f32 at the end. */
@@ -169,22 +193,33 @@ static int pow_magnitude(QccExpr *e, int ax, int y)
     return CVT(F32, power);
 }
 
+/* The same for f64, by e^(y log|x|): the rounding of the exponent counts up to 2^-43 of the result.
+ */
+static int pow_magnitude_f64(QccExpr *e, int ax, int y)
+{
+    return qcc_exp_f64(e, OP2(mul, y, qcc_log_f64(e, ax)));
+}
+
+/* The special cases are those of C (F.10.4.4). */
 int qcc_expr_pow(QccExpr *e, int x, int y)
 {
-    x = CVT(F32, x);
-    y = CVT(F32, y);
-    int ax = OP1(abs, x), half = OP2(mul, y, F32(0.5f));
+    bool wide = is_f64(e, x);
+    x = wide ? x : CVT(F32, x);
+    y = wide ? CVT(F64, y) : CVT(F32, y);
+    int zero = qcc_expr_real(e, x, 0), one = qcc_expr_real(e, x, 1);
+    int infinite = qcc_expr_real(e, x, INFINITY);
+    int ax = OP1(abs, x), half = OP2(mul, y, qcc_expr_real(e, x, 0.5));
     int whole = OP2(eq, OP1(floor, y), y);
     int odd = OP2(and, whole, OP2(ne, OP1(floor, half), half));
-    int minus = OP2(lt, BITS(I32, x), I32(0)); /* also -0 */
-    int r = pow_magnitude(e, ax, y);
+    int minus = wide ? OP2(lt, BITS(I64, x), I64(0)) : OP2(lt, BITS(I32, x), I32(0)); /* also -0 */
+    int r = wide ? pow_magnitude_f64(e, ax, y) : pow_magnitude(e, ax, y);
     r = OP3(select, OP2(and, minus, odd), OP1(neg, r), r);
-    int finite = OP2(and, OP2(lt, x, F32(0)), OP2(lt, ax, F32(INFINITY)));
-    r = OP3(select, OP2(and, finite, OP2(eq, whole, I32(0))), F32(NAN), r);
+    int finite = OP2(and, OP2(lt, x, zero), OP2(lt, ax, infinite));
+    r = OP3(select, OP2(and, finite, OP2(eq, whole, I32(0))), qcc_expr_real(e, x, NAN), r);
     r = OP3(select, OP2(eq, x, x), r, x);
-    int ends = OP2(and, OP2(eq, ax, F32(1)), OP2(eq, OP1(abs, y), F32(INFINITY)));
-    int one = OP2(or, ends, OP2(or, OP2(eq, x, F32(1)), OP2(eq, y, F32(0))));
-    return OP3(select, one, F32(1), r);
+    int ends = OP2(and, OP2(eq, ax, one), OP2(eq, OP1(abs, y), infinite));
+    int always = OP2(or, ends, OP2(or, OP2(eq, x, one), OP2(eq, y, zero)));
+    return OP3(select, always, one, r);
 }
 
 /* The clamp to [qmin, qmax] comes last, where it costs nothing: the pack to narrow integers does

@@ -65,10 +65,36 @@ typedef struct QccReduceAttrs {
 } QccReduceAttrs;
 
 /* clip: min(max(x, lo), hi); -inf and inf: no bound. leaky_relu: alpha. hard_sigmoid: alpha,
- * beta: max(0, min(1, alpha * x + beta)). */
+ * beta: max(0, min(1, alpha * x + beta)). elu, celu, thresholded_relu, swish: alpha. selu: alpha,
+ * gamma. */
 typedef struct QccScalarAttrs {
-    double lo, hi, alpha, beta;
+    double lo, hi, alpha, beta, gamma;
 } QccScalarAttrs;
+
+/* is_inf: which infinities count. */
+typedef struct QccSignAttrs {
+    bool positive, negative;
+} QccSignAttrs;
+
+/* shift: right (with the sign), else left. */
+typedef struct QccShiftAttrs {
+    bool right;
+} QccShiftAttrs;
+
+/* mod: the sign is the dividend's, as of C's fmod; else the divisor's. */
+typedef struct QccModAttrs {
+    bool truncated;
+} QccModAttrs;
+
+/* shrink: below -lambda bias is added, above lambda taken away; 0 between. */
+typedef struct QccShrinkAttrs {
+    double lambda, bias;
+} QccShrinkAttrs;
+
+/* cast: the QccDtype of the result. */
+typedef struct QccCastAttrs {
+    int to;
+} QccCastAttrs;
 
 /* reshape: the new extents; at most one -1 (inferred), 0 copies the operand's extent. */
 typedef struct QccShapeAttrs {

@@ -13,9 +13,16 @@ static bool is_plain(const QccOp *op)
     return !op->body && op->nout == 1 && !converts(op) && !(op->def->traits & QCC_TRAIT_TERMINATOR);
 }
 
+/* A step whose value may stand inside a fused op, or be its result. */
+static bool is_real_step(const QccOp *op)
+{
+    const QccType *type = op->out[0].type;
+    return qcc_is_step(op) && (type->quant || type->dtype == QCC_F32);
+}
+
 bool qcc_chain_head(const QccOp *op)
 {
-    return is_plain(op) && (qcc_is_anchor(op) || qcc_is_step(op));
+    return is_plain(op) && (qcc_is_anchor(op) || is_real_step(op));
 }
 
 static bool same_shape(const QccType *a, const QccType *b)
@@ -32,7 +39,7 @@ QccOp *qcc_chain_next(const QccOp *op)
     const QccValue *value = &op->out[0];
     QccOp *user = qcc_sole_user(value);
     if (value->type->quant || value->type->dtype != QCC_F32) return NULL;
-    if (!user || !is_plain(user) || !qcc_is_step(user)) return NULL;
+    if (!user || !is_plain(user) || !is_real_step(user)) return NULL;
     return same_shape(value->type, user->out[0].type) ? user : NULL;
 }
 

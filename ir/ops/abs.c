@@ -11,7 +11,7 @@ static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_abs, NULL);
+    qcc_sample_unary_of(s, &qcc_op_abs, NULL, QCC_SAMPLE_FLOATS | QCC_SAMPLE_INTEGERS);
 }
 
 const QccOpDef qcc_op_abs = {

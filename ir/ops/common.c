@@ -112,13 +112,56 @@ QccStatus qcc_lower_correct_zero(const QccOp *op, QccKernelList *list, QccLowere
     return QCC_OK;
 }
 
-QccStatus qcc_infer_function(QccOp *op, const QccType **result)
+typedef bool Accepts(QccDtype dtype);
+
+static bool is_number(QccDtype dtype)
+{
+    return dtype != QCC_BOOL;
+}
+
+static bool is_bits(QccDtype dtype)
+{
+    return !qcc_dtype_is_float(dtype);
+}
+
+static bool is_integer(QccDtype dtype)
+{
+    return is_bits(dtype) && is_number(dtype);
+}
+
+static QccStatus infer_of(QccOp *op, const QccType **result, Accepts *accepts, const char *what)
 {
     QCC_TRY(qcc_infer_map(op, result));
-    QccDtype dtype = (*result)->dtype;
-    if (dtype == QCC_F32 || dtype == QCC_F16 || dtype == QCC_BF16) return QCC_OK;
-    return qcc_op_error(op, "'%s' computes in f32, from f32, f16 or bf16; x is %s", op->def->name,
+    if (accepts((*result)->dtype)) return QCC_OK;
+    return qcc_op_error(op, "'%s' computes over %s; x is %s", op->def->name, what,
                         qcc_op_type_text(op, 0));
+}
+
+QccStatus qcc_infer_function(QccOp *op, const QccType **result)
+{
+    return infer_of(op, result, qcc_dtype_is_float, "floats");
+}
+
+QccStatus qcc_infer_number(QccOp *op, const QccType **result)
+{
+    return infer_of(op, result, is_number, "numbers");
+}
+
+QccStatus qcc_infer_integer(QccOp *op, const QccType **result)
+{
+    return infer_of(op, result, is_integer, "integers");
+}
+
+QccStatus qcc_infer_bits(QccOp *op, const QccType **result)
+{
+    return infer_of(op, result, is_bits, "integers and bool");
+}
+
+QccStatus qcc_infer_compare(QccOp *op, const QccType **result)
+{
+    QCC_TRY(qcc_infer_map(op, result));
+    *result = qcc_type_plain(op->graph->ir, *result, QCC_BOOL);
+    return QCC_OK;
 }
 
 /* ---- attributes that move with a permutation ------------------------------------------------- */
@@ -346,10 +389,33 @@ const QccType *qcc_sample_type(QccSample *s, int lo, int hi)
     return qcc_sample_shape(s, rank, dim);
 }
 
+QccDtype qcc_sample_dtype(QccSample *s, uint32_t dtypes)
+{
+    bool f32 = dtypes >> QCC_F32 & 1;
+    if (!dtypes || (f32 && qcc_random_bool(s->random))) return QCC_F32;
+    for (;;) {
+        int dtype = (int)qcc_random_range(s->random, 0, QCC_DTYPE_COUNT - 1);
+        if (dtypes >> dtype & 1) return dtype;
+    }
+}
+
+/* Chooses an element type; one that is not f32 is not for quantization. */
+static const QccType *typed(QccSample *s, const QccType *type, QccDtype dtype)
+{
+    if (dtype != QCC_F32) s->quantizable = false;
+    return qcc_type_plain(s->graph->ir, type, dtype);
+}
+
+void qcc_sample_unary_of(QccSample *s, const QccOpDef *def, const void *attrs, uint32_t dtypes)
+{
+    QccDtype dtype = qcc_sample_dtype(s, dtypes);
+    QccValue *x = qcc_sample_param(s, typed(s, qcc_sample_type(s, 0, 4), dtype));
+    qcc_sample_op(s, def, &x, 1, attrs);
+}
+
 void qcc_sample_unary(QccSample *s, const QccOpDef *def, const void *attrs)
 {
-    QccValue *x = qcc_sample_param(s, qcc_sample_type(s, 0, 4));
-    qcc_sample_op(s, def, &x, 1, attrs);
+    qcc_sample_unary_of(s, def, attrs, 0);
 }
 
 /* A type that broadcasts to `type`: trailing dimensions of it, some of them 1. */
@@ -364,10 +430,13 @@ static const QccType *broadcast_type(QccSample *s, const QccType *type)
     return qcc_sample_shape(s, type->rank - skip, dim + skip);
 }
 
-void qcc_sample_binary(QccSample *s, const QccOpDef *def)
+void qcc_sample_binary_of(QccSample *s, const QccOpDef *def, const void *attrs, uint32_t dtypes)
 {
+    QccDtype dtype = qcc_sample_dtype(s, dtypes);
     const QccType *type = qcc_sample_type(s, 0, 4), *other = type;
     if (qcc_random_bool(s->random)) other = broadcast_type(s, type);
+    type = typed(s, type, dtype);
+    other = typed(s, other, dtype);
     QccValue *in[2] = {qcc_sample_param(s, type), NULL};
     bool constant = qcc_random_range(s->random, 0, 3) == 0;
     in[1] = constant ? qcc_sample_const(s, other) : qcc_sample_param(s, other);
@@ -376,5 +445,10 @@ void qcc_sample_binary(QccSample *s, const QccOpDef *def)
         in[0] = in[1];
         in[1] = first;
     }
-    qcc_sample_op(s, def, in, 2, NULL);
+    qcc_sample_op(s, def, in, 2, attrs);
+}
+
+void qcc_sample_binary(QccSample *s, const QccOpDef *def)
+{
+    qcc_sample_binary_of(s, def, NULL, 0);
 }

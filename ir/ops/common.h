@@ -37,8 +37,14 @@ QccStatus qcc_unit_scale(const QccOp *op, int64_t n, QccArena *arena, QccUnit *u
 QccStatus qcc_lower_correct_zero(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
                                  int64_t n);
 
-/* Inference of elementary functions, which are defined over f32 (also read from f16, bf16). */
-QccStatus qcc_infer_function(QccOp *op, const QccType **result);
+/* Inference of elementwise ops that are meant for some element types only; operands of quantized
+ * types read as f32. */
+QccStatus qcc_infer_function(QccOp *op, const QccType **result); /* floats */
+QccStatus qcc_infer_number(QccOp *op, const QccType **result);   /* all but bool */
+QccStatus qcc_infer_integer(QccOp *op, const QccType **result);  /* integers; not bool */
+QccStatus qcc_infer_bits(QccOp *op, const QccType **result);     /* integers and bool */
+/* Operands as in qcc_infer_map, of any type; the result is bool. */
+QccStatus qcc_infer_compare(QccOp *op, const QccType **result);
 
 /* ---- attributes that move with a permutation ------------------------------------------------- */
 
@@ -93,5 +99,16 @@ const QccType *qcc_sample_shape(QccSample *s, int rank, const int64_t *dim);
 /* One elementwise op over a random shape; two operands broadcast, sometimes from a constant. */
 void qcc_sample_unary(QccSample *s, const QccOpDef *def, const void *attrs);
 void qcc_sample_binary(QccSample *s, const QccOpDef *def);
+/* One of the types 1 << QccDtype in `dtypes`; half the time f32 where it is among them, always
+ * where there are none. */
+QccDtype qcc_sample_dtype(QccSample *s, uint32_t dtypes);
+enum {
+    QCC_SAMPLE_FLOATS = 1 << QCC_F32 | 1 << QCC_F16 | 1 << QCC_BF16 | 1 << QCC_F64,
+    QCC_SAMPLE_INTEGERS = 1 << QCC_I8 | 1 << QCC_U8 | 1 << QCC_I16 | 1 << QCC_U16 | 1 << QCC_I32 |
+                          1 << QCC_U32 | 1 << QCC_I64
+};
+/* The same over one of `dtypes`; an instance that is not of f32 is not for quantized types. */
+void qcc_sample_unary_of(QccSample *s, const QccOpDef *def, const void *attrs, uint32_t dtypes);
+void qcc_sample_binary_of(QccSample *s, const QccOpDef *def, const void *attrs, uint32_t dtypes);
 
 #endif

@@ -25,19 +25,19 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
     const QccGeluAttrs *a = op->attrs;
     int x = arg[0], t;
     if (a->tanh) {
-        int cube = mul(e, mul(e, mul(e, qcc_expr_f32(e, 0.044715F), x), x), x);
-        t = qcc_expr_tanh(e, mul(e, qcc_expr_f32(e, 0.79788456080286536F), add(e, x, cube)));
+        int cube = mul(e, mul(e, mul(e, qcc_expr_real(e, x, 0.044715), x), x), x);
+        t = qcc_expr_tanh(e, mul(e, qcc_expr_real(e, x, 0.79788456080286536), add(e, x, cube)));
     } else {
-        t = qcc_expr_erf(e, mul(e, x, qcc_expr_f32(e, 0.70710678118654752F)));
+        t = qcc_expr_erf(e, mul(e, x, qcc_expr_real(e, x, 0.70710678118654752)));
     }
-    return mul(e, mul(e, x, qcc_expr_f32(e, 0.5F)), add(e, qcc_expr_f32(e, 1), t));
+    return mul(e, mul(e, x, qcc_expr_real(e, x, 0.5)), add(e, qcc_expr_real(e, x, 1), t));
 }
 
 static void sample(QccRandom *random, QccSample *s)
 {
     QccGeluAttrs a = {.tanh = qcc_random_bool(random)};
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_gelu, &a);
+    qcc_sample_unary_of(s, &qcc_op_gelu, &a, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_gelu = {

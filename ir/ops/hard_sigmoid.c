@@ -9,17 +9,17 @@ static const QccField attrs[] = {
 static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     const QccScalarAttrs *a = op->attrs;
-    int y = qcc_expr_op2(e, QCC_EX_mul, arg[0], qcc_expr_f32(e, (float)a->alpha));
-    y = qcc_expr_op2(e, QCC_EX_add, y, qcc_expr_f32(e, (float)a->beta));
-    y = qcc_expr_op2(e, QCC_EX_min, y, qcc_expr_f32(e, 1));
-    return qcc_expr_op2(e, QCC_EX_max, y, qcc_expr_f32(e, 0));
+    int y = qcc_expr_op2(e, QCC_EX_mul, arg[0], qcc_expr_real(e, arg[0], a->alpha));
+    y = qcc_expr_op2(e, QCC_EX_add, y, qcc_expr_real(e, arg[0], a->beta));
+    y = qcc_expr_op2(e, QCC_EX_min, y, qcc_expr_real(e, arg[0], 1));
+    return qcc_expr_op2(e, QCC_EX_max, y, qcc_expr_real(e, arg[0], 0));
 }
 
 static void sample(QccRandom *random, QccSample *s)
 {
     QccScalarAttrs a = {.alpha = qcc_random_f32(random, 0.1F, 0.4F), .beta = 0.5};
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_hard_sigmoid, &a);
+    qcc_sample_unary_of(s, &qcc_op_hard_sigmoid, &a, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_hard_sigmoid = {

@@ -4,18 +4,19 @@
 static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     (void)op;
-    int gate = qcc_expr_op2(e, QCC_EX_mul, arg[0], qcc_expr_f32(e, 1.0F / 6));
-    gate = qcc_expr_op2(e, QCC_EX_add, gate, qcc_expr_f32(e, 0.5F));
-    gate = qcc_expr_op2(e, QCC_EX_min, gate, qcc_expr_f32(e, 1));
-    gate = qcc_expr_op2(e, QCC_EX_max, gate, qcc_expr_f32(e, 0));
-    return qcc_expr_op2(e, QCC_EX_mul, arg[0], gate);
+    int x = arg[0];
+    int gate = qcc_expr_op2(e, QCC_EX_mul, x, qcc_expr_real(e, x, 1.0 / 6));
+    gate = qcc_expr_op2(e, QCC_EX_add, gate, qcc_expr_real(e, x, 0.5));
+    gate = qcc_expr_op2(e, QCC_EX_min, gate, qcc_expr_real(e, x, 1));
+    gate = qcc_expr_op2(e, QCC_EX_max, gate, qcc_expr_real(e, x, 0));
+    return qcc_expr_op2(e, QCC_EX_mul, x, gate);
 }
 
 static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_hard_swish, NULL);
+    qcc_sample_unary_of(s, &qcc_op_hard_swish, NULL, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_hard_swish = {

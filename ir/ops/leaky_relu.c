@@ -8,8 +8,8 @@ static const QccField attrs[] = {{"alpha", QCC_FIELD_FLOAT, offsetof(QccScalarAt
 static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     const QccScalarAttrs *a = op->attrs;
-    int negative = qcc_expr_op2(e, QCC_EX_lt, arg[0], qcc_expr_f32(e, 0));
-    int scaled = qcc_expr_op2(e, QCC_EX_mul, arg[0], qcc_expr_f32(e, (float)a->alpha));
+    int negative = qcc_expr_op2(e, QCC_EX_lt, arg[0], qcc_expr_real(e, arg[0], 0));
+    int scaled = qcc_expr_op2(e, QCC_EX_mul, arg[0], qcc_expr_real(e, arg[0], a->alpha));
     return qcc_expr_op3(e, QCC_EX_select, negative, scaled, arg[0]);
 }
 
@@ -17,7 +17,7 @@ static void sample(QccRandom *random, QccSample *s)
 {
     QccScalarAttrs a = {.alpha = qcc_random_f32(random, 0, 0.5F)};
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_leaky_relu, &a);
+    qcc_sample_unary_of(s, &qcc_op_leaky_relu, &a, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_leaky_relu = {

@@ -10,7 +10,7 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
 static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
-    qcc_sample_unary(s, &qcc_op_log, NULL);
+    qcc_sample_unary_of(s, &qcc_op_log, NULL, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_log = {

@@ -11,7 +11,7 @@ static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
     s->quantizable = true;
-    qcc_sample_binary(s, &qcc_op_min);
+    qcc_sample_binary_of(s, &qcc_op_min, NULL, QCC_SAMPLE_FLOATS | QCC_SAMPLE_INTEGERS);
 }
 
 const QccOpDef qcc_op_min = {

@@ -4,13 +4,13 @@
 static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     (void)op;
-    return qcc_expr_op2(e, QCC_EX_div, qcc_expr_f32(e, 1), arg[0]);
+    return qcc_expr_op2(e, QCC_EX_div, qcc_expr_real(e, arg[0], 1), arg[0]);
 }
 
 static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
-    qcc_sample_unary(s, &qcc_op_reciprocal, NULL);
+    qcc_sample_unary_of(s, &qcc_op_reciprocal, NULL, QCC_SAMPLE_FLOATS);
 }
 
 const QccOpDef qcc_op_reciprocal = {

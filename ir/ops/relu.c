@@ -12,7 +12,7 @@ static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
     s->quantizable = true;
-    qcc_sample_unary(s, &qcc_op_relu, NULL);
+    qcc_sample_unary_of(s, &qcc_op_relu, NULL, QCC_SAMPLE_FLOATS | QCC_SAMPLE_INTEGERS);
 }
 
 const QccOpDef qcc_op_relu = {

@@ -94,6 +94,31 @@ def grid(lo, hi, n=301):
     return [lo + (hi - lo) * i / n for i in range(n + 1)]
 
 
+def f64_tables(ln2):
+    """ir/expr_f64.c: t is the argument, or its square where the function is odd or even."""
+    h = ln2 / 2 + D("0.0001")
+    fit("exp", [(r, (r.exp() - 1 - r) / r ** 2, r ** 2 / r.exp()) for r in grid(-h, h)],
+        range(11), f64)
+    fit("log", [(z, 2 * ref.atanh(z.sqrt()) / z.sqrt() - 2, 1 / D(2))
+                for z in grid("0.00001", D("0.17160") ** 2)], range(1, 9), f64)
+    quarter = (ref.pi() / 4 + D("0.0001")) ** 2
+    fit("sin", [(z, (ref.sin(z.sqrt()) / z.sqrt() - 1) / z, z) for z in grid("0.0001", quarter)],
+        range(7), f64)
+    fit("cos", [(z, (ref.cos(z.sqrt()) - 1 + z / 2) / z ** 2, z ** 2)
+                for z in grid("0.0001", quarter)], range(6), f64)
+    eighth = (D(2).sqrt() - 1 + D("0.0001")) ** 2
+    fit("atan", [(z, (ref.atan(z.sqrt()) / z.sqrt() - 1) / z, z) for z in grid("0.0001", eighth)],
+        range(11), f64)
+    fit("sinh", [(z, (ref.sinh(z.sqrt()) / z.sqrt() - 1) / z, z) for z in grid("0.0001", 1)],
+        range(8), f64)
+    fit("erf, small", [(z, ref.erf(z.sqrt()) / z.sqrt() - 1, z.sqrt() / ref.erf(z.sqrt()))
+                       for z in grid("0.0001", 1)], range(13), f64)
+    for lo, hi, n in ((1, 2, 15), (2, 6, 18)):
+        fit("erf, from %d to %d" % (lo, hi),
+            [(t - lo, -ref.erfc(t).ln() / t - 1, t * ref.erfc(t) / ref.erf(t))
+             for t in grid(lo, hi)], range(n), f64)
+
+
 def main():
     ln2 = D(2).ln()
     # exp: e^r = 1 + r + r^2 q(r), |r| <= ln 2 / 2
@@ -118,6 +143,7 @@ def main():
                  for z in grid("0.00001", smax ** 2)], range(8), f64)
     fit("exp2", [(r, ((r * ln2).exp() - 1) / r, abs(r)) for r in grid("-0.5001", "0.50015")],
         range(10), f64)
+    f64_tables(ln2)
     hi = f32(ln2)
     bits = struct.unpack("<I", struct.pack("<f", float(hi)))[0] & 0xFFFFFF00
     hi = D(struct.unpack("<f", struct.pack("<I", bits))[0])

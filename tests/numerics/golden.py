@@ -9,6 +9,7 @@ import random
 from decimal import Decimal as D
 from fractions import Fraction as F
 
+import reference as ref
 from reference import (erf, exponent, f32, f32_bits, from_bits, rne, round_to, sigmoid, tanh)
 
 rand = random.Random(20240607)
@@ -88,6 +89,89 @@ def math_vectors(out):
         if line[-1] is None:
             x = D(from_bits(int(line[1], 16)))
             line = line[:-1] + (rounded(x.sqrt()),)
+        out.write(" ".join(line) + "\n")
+
+
+def function_vectors(out):
+    """Functions that are computed in f64: f32 as bits, f64 ("sin_f64") as C's hexadecimal doubles.
+    """
+    own = random.Random(20240719)
+
+    def spread(lo, hi):
+        return from_bits(own.randint(f32_bits(lo), f32_bits(hi)))
+
+    def emit(name, x, want, wide_too=True):
+        x = from_bits(f32_bits(x))
+        out.write("%s %s %s\n" % (name, bits(x), rounded(want(D(x)), False)))
+        if wide_too:
+            x = x * (1 + own.randint(-2 ** 20, 2 ** 20) * 2.0 ** -48)  # more digits than f32 has
+            if abs(x) <= 1 or name not in ("asin", "acos", "atanh"):
+                out.write("%s_f64 %s %s\n" % (name, x.hex(), double_of(want(D(x)))))
+
+    def double_of(x):
+        return round_to(F(x), 53, -1022, 1023).hex()
+
+    def log1p(x):
+        return ref.log1p(x) if abs(x) < D("0.1") else (1 + x).ln()
+
+    both = (1, -1)
+    table = (  # name, function, range, signs
+        ("sin", ref.sin, 1e-6, 40, both), ("cos", ref.cos, 1e-6, 40, both),
+        ("tan", ref.tan, 1e-6, 40, both), ("sin", ref.sin, 40, 1e30, both),
+        ("cos", ref.cos, 40, 1e30, both), ("tan", ref.tan, 40, 1e30, both),
+        ("asin", ref.asin, 1e-6, 0.99, both), ("acos", ref.acos, 1e-6, 0.99, both),
+        ("atan", ref.atan, 1e-6, 1e6, both), ("sinh", ref.sinh, 1e-6, 80, both),
+        ("cosh", ref.cosh, 1e-6, 80, both), ("asinh", ref.asinh, 1e-6, 1e12, both),
+        ("acosh", ref.acosh, 1.0001, 1e12, (1,)), ("atanh", ref.atanh, 1e-6, 0.999, both),
+        ("expm1", lambda x: x.exp() - 1, 1e-6, 80, both), ("log1p", log1p, 1e-6, 1e12, (1,)),
+        ("log1p", log1p, 1e-6, 0.999, (-1,)))
+    for name, want, lo, hi, signs in table:
+        for _ in range(60):
+            x = own.choice(signs) * spread(lo, hi)
+            emit(name, x, want, abs(x) < 1e15)
+    for name, want, lo, hi in (("exp", D.exp, 1e-6, 700), ("log", D.ln, 1e-37, 1e38),
+                               ("tanh", tanh, 1e-5, 30), ("erf", erf, 1e-5, 6),
+                               ("sigmoid", sigmoid, 1e-3, 90)):
+        for _ in range(60):
+            x = (1 if name == "log" else own.choice([1, -1])) * spread(lo, hi)
+            x *= 1 + own.randint(-2 ** 20, 2 ** 20) * 2.0 ** -48
+            out.write("%s_f64 %s %s\n" % (name, x.hex(), double_of(want(D(x)))))
+    for _ in range(60):
+        x, y = float(spread(1e-6, 1e6)), own.choice([1, -1]) * spread(0.01, 8)
+        out.write("pow_f64 %s %s %s\n" % (x.hex(), float(y).hex(),
+                                          double_of((D(x).ln() * D(y)).exp())))
+    # close to multiples of pi/2, and large: where reductions fail
+    for x in (16367173 * 2.0 ** 72, 3.1415927, 1.5707964, 355.0, 710.0, 2.0 ** 127, 3.4e38):
+        for name, want in (("sin", ref.sin), ("cos", ref.cos), ("tan", ref.tan)):
+            emit(name, x, want, False)
+    for x in (6381956970095103 * 2.0 ** 10, 3.141592653589793, 1.5707963267948966, 2.0 ** 60):
+        for name, want in (("sin", ref.sin), ("cos", ref.cos), ("tan", ref.tan)):
+            out.write("%s_f64 %s %s\n" % (name, x.hex(), double_of(want(D(x)))))
+    inf, ninf, nan, zero, nzero = "7f800000", "ff800000", "7fc00000", "00000000", "80000000"
+    one, mone, two = bits(1), bits(-1), bits(2)
+    for line in (  # C11 F.10
+            ("sin", inf, nan), ("cos", ninf, nan), ("tan", inf, nan), ("sin", nan, nan),
+            ("sin", nzero, nzero), ("tan", nzero, nzero), ("cos", zero, one),
+            ("asin", two, nan), ("asin", nzero, nzero), ("asin", nan, nan),
+            ("asin", one, rounded(ref.pi() / 2)), ("asin", mone, rounded(-ref.pi() / 2)),
+            ("acos", one, zero), ("acos", mone, rounded(ref.pi())), ("acos", two, nan),
+            ("acos", bits(-2), nan), ("atan", inf, rounded(ref.pi() / 2)), ("atan", nan, nan),
+            ("atan", ninf, rounded(-ref.pi() / 2)), ("atan", nzero, nzero),
+            ("sinh", inf, inf), ("sinh", ninf, ninf), ("sinh", nzero, nzero), ("sinh", nan, nan),
+            ("sinh", bits(100), inf), ("cosh", ninf, inf), ("cosh", nan, nan), ("cosh", zero, one),
+            ("asinh", inf, inf), ("asinh", ninf, ninf), ("asinh", nzero, nzero),
+            ("asinh", nan, nan), ("acosh", inf, inf), ("acosh", one, zero), ("acosh", zero, nan),
+            ("acosh", nan, nan), ("atanh", one, inf), ("atanh", mone, ninf), ("atanh", two, nan),
+            ("atanh", nzero, nzero), ("atanh", nan, nan), ("expm1", inf, inf),
+            ("expm1", ninf, mone), ("expm1", nan, nan), ("log1p", mone, ninf),
+            ("log1p", bits(-2), nan), ("log1p", inf, inf), ("log1p", nan, nan),
+            ("exp_f64", "inf", "inf"), ("exp_f64", "-inf", "0x0p+0"), ("exp_f64", "nan", "nan"),
+            ("exp_f64", "0x1.63p+9", "inf"), ("exp_f64", "-0x1.63p+9", "0x0p+0"),
+            ("log_f64", "0x0p+0", "-inf"), ("log_f64", "-0x1p+0", "nan"),
+            ("log_f64", "inf", "inf"), ("tanh_f64", "inf", "0x1p+0"), ("tanh_f64", "nan", "nan"),
+            ("erf_f64", "-inf", "-0x1p+0"), ("erf_f64", "nan", "nan"),
+            ("pow_f64", "-0x1p+1", "0x1.8p+1", "-0x1p+3"), ("pow_f64", "-0x1p+1", "0x1p-1", "nan"),
+            ("pow_f64", "nan", "0x0p+0", "0x1p+0"), ("pow_f64", "0x0p+0", "-0x1p+0", "inf")):
         out.write(" ".join(line) + "\n")
 
 
@@ -269,7 +353,7 @@ def narrow_vectors(out):
 
 def main():
     for name, write in (("math", math_vectors), ("quant", quant_vectors), ("fused", fused_vectors),
-                        ("narrow", narrow_vectors)):
+                        ("narrow", narrow_vectors), ("functions", function_vectors)):
         with open("golden_%s.txt" % name, "w", encoding="ascii") as out:
             write(out)
 

@@ -84,6 +84,14 @@ def tanh(x):
     return (e - 1) / (e + 1)
 
 
+def sinh(x):
+    return _series(x, lambda t, n: t * x * x / ((2 * n) * (2 * n + 1)))
+
+
+def cosh(x):
+    return _series(D(1), lambda t, n: t * x * x / ((2 * n - 1) * (2 * n)))
+
+
 def pi():
     """Machin: 16 atan(1/5) - 4 atan(1/239)."""
     def atan_inv(k):
@@ -94,6 +102,79 @@ def pi():
             n += 1
         return total
     return 16 * atan_inv(D(5)) - 4 * atan_inv(D(239))
+
+
+_pi = pi()
+
+
+def _turn(x):
+    """x = n pi/2 + r with |r| <= pi/4: n and r; enough digits for the exponent of x."""
+    from decimal import localcontext
+    if abs(x) < 1000:
+        n = (x / (_pi / 2)).to_integral_value()
+        return int(n), x - n * _pi / 2
+    with localcontext() as c:
+        c.prec = 120
+        half = pi() / 2
+        n = (x / half).to_integral_value()
+        return int(n), x - n * half
+
+
+def _sin(r):
+    return _series(r, lambda t, n: -t * r * r / ((2 * n) * (2 * n + 1)))
+
+
+def _cos(r):
+    return _series(D(1), lambda t, n: -t * r * r / ((2 * n - 1) * (2 * n)))
+
+
+def sin(x):
+    n, r = _turn(x)
+    return (_sin(r), _cos(r), -_sin(r), -_cos(r))[n % 4]
+
+
+def cos(x):
+    n, r = _turn(x)
+    return (_cos(r), -_sin(r), -_cos(r), _sin(r))[n % 4]
+
+
+def tan(x):
+    return sin(x) / cos(x)
+
+
+def atan(x):
+    """atan x = 2 atan(x / (1 + sqrt(1 + x^2))), until the series converges fast."""
+    if abs(x) > D("0.1"):
+        return 2 * atan(x / (1 + (1 + x * x).sqrt()))
+    total, power, n = D(0), x, 0
+    while total + power / (2 * n + 1) != total:
+        total += power / (2 * n + 1)
+        power *= -x * x
+        n += 1
+    return total
+
+
+def asin(x):
+    return _pi / 2 * (1 if x > 0 else -1) if abs(x) == 1 else atan(x / ((1 - x) * (1 + x)).sqrt())
+
+
+def acos(x):
+    return _pi if x == -1 else 2 * atan(((1 - x) / (1 + x)).sqrt())
+
+
+def log1p(x):
+    """Not for x near -1."""
+    return 2 * atanh(x / (2 + x)) if abs(x) > D("1e-20") else x - x * x / 2 + x ** 3 / 3
+
+
+def asinh(x):
+    t = abs(x)
+    y = log1p(t + t * t / (1 + (1 + t * t).sqrt()))
+    return y if x > 0 else -y
+
+
+def acosh(x):
+    return log1p((x - 1) + ((x - 1) * (x + 1)).sqrt())
 
 
 _two_over_root_pi = 2 / pi().sqrt()

@@ -82,14 +82,17 @@ class File:
         self.out.write("# written by make_golden.py\n")
 
     def tensor(self, word, v, q=None):
-        names = {"float32": "f32", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64"}
+        names = {"float32": "f32", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64",
+                 "float64": "f64", "float16": "f16", "uint16": "u16", "uint32": "u32",
+                 "bool": "bool"}
         v = np.asarray(v)
         self.out.write(f"{word} {names[v.dtype.name]} {v.ndim} {' '.join(map(str, v.shape))}\n")
         if q:
             axis, scale, zero = q
             pairs = " ".join(f"{s:.9g} {z}" for s, z in zip(scale, zero))
             self.out.write(f"q {axis} {len(scale)} {pairs}\n")
-        text = [f"{x:.9g}" if v.dtype == f32 else str(x) for x in v.ravel()]
+        digits = {"float16": ".9g", "float32": ".9g", "float64": ".17g", "bool": "d"}
+        text = [format(x, digits.get(v.dtype.name, "")) for x in v.ravel()]
         for i in range(0, len(text), 12):
             self.out.write("  " + " ".join(text[i:i + 12]) + "\n")
 
@@ -445,6 +448,13 @@ def write_maps():
     base = np.array([-2, -2, -3, 0, 0, 5, -1.5], f32)
     power = np.array([2, 3, 0, 0, 2, 1, -1], f32)
     f.case("odd", [base, power], np.array([4, -8, 1, 1, 0, 5, -1 / 1.5], f32), tol=1e-6)
+    i = np.array([2, -3, 0, 5, -1, 1, 7, 2, 3], np.int64)
+    j = np.array([10, 3, 0, -1, -3, -8, 1, 64, 30], np.int64)
+    f.case("integers", [i, j], np.array([1024, -27, 1, 0, -1, 1, 7, 0, 3**30], np.int64))
+    f.case("float_integer", [base, power.astype(np.int64)],
+           np.array([4, -8, 1, 1, 0, 5, -1 / 1.5], f32), tol=1e-6)
+    f.case("integer_float", [np.array([1, 2, 3, 4], np.int32), np.array([4, 5, 6, 0.5], f32)],
+           np.array([1, 32, 729, 2], np.int32))
     f = File("clip")
     f.case("both", [x], np.clip(x, -1, 2), {"lo": -1, "hi": 2})
     f.case("low", [x], np.maximum(x, -1), {"lo": -1})
@@ -460,6 +470,141 @@ def write_maps():
     f.case("tanh", [x], (d * 0.5 * (1 + t)).astype(f32), {"tanh": "true"}, tol=4e-6)
 
 
+def write_functions():
+    """Each over f32, f64 and f16, from f64."""
+    x = np.concatenate([real(20) * f32(3), np.array([0, 1, -1, 0.5, -0.5, 7.25], f32)])
+    inside, above = np.clip(x / 7.5, -1, 1), np.abs(x) + 1
+    functions = {
+        "sin": (x, np.sin), "cos": (x, np.cos), "tan": (x, np.tan), "asin": (inside, np.arcsin),
+        "acos": (inside, np.arccos), "atan": (x, np.arctan), "sinh": (x, np.sinh),
+        "cosh": (x, np.cosh), "asinh": (x, np.arcsinh), "acosh": (above, np.arccosh),
+        "atanh": (inside * 0.99, np.arctanh), "softplus": (x, lambda v: np.log1p(np.exp(v))),
+        "softsign": (x, lambda v: v / (1 + np.abs(v))),
+        "mish": (x, lambda v: v * np.tanh(np.log1p(np.exp(v)))),
+    }
+    for op, (source, function) in functions.items():
+        f = File(op)
+        for dtype, tol in ((f32, 2e-6), (np.float64, 1e-14), (np.float16, 1e-3)):
+            v = source.astype(dtype)
+            f.case(np.dtype(dtype).name, [v], function(v.astype(np.float64)).astype(dtype), tol=tol)
+    curves = {  # name: attributes, function, another choice of attributes
+        "elu": (lambda v, alpha=1: np.where(v < 0, alpha * np.expm1(v), v), {"alpha": 1.5}),
+        "selu": (lambda v, alpha=1.6732631921768188, gamma=1.0507010221481323:
+                 gamma * np.where(v < 0, alpha * np.expm1(v), v), {"alpha": 1.25, "gamma": 2}),
+        "celu": (lambda v, alpha=1: np.maximum(0, v) + np.minimum(0, alpha * np.expm1(v / alpha)),
+                 {"alpha": 0.5}),
+        "swish": (lambda v, alpha=1: v / (1 + np.exp(-alpha * v)), {"alpha": 1.5}),
+        "thresholded_relu": (lambda v, alpha=1: np.where(v > alpha, v, 0), {"alpha": 0.5}),
+        "shrink": (lambda v, bias=0, **a: np.where(v < -a.get("lambda", 0.5), v + bias, np.where(
+            v > a.get("lambda", 0.5), v - bias, 0)), {"lambda": 1.5, "bias": 0.25}),
+    }
+    for op, (function, attrs) in curves.items():
+        f = File(op)
+        d = x.astype(np.float64)
+        f.case("default", [x], function(d).astype(f32), tol=2e-6)
+        f.case("attributes", [x], function(d, **attrs).astype(f32), attrs, tol=2e-6)
+        f.case("wide", [d], function(d, **attrs), attrs, tol=1e-14)
+    odd = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1.25, -3.75, 0, np.inf, -np.inf, np.nan])
+    for op, function in (("floor", np.floor), ("ceil", np.ceil), ("round", np.rint)):
+        f = File(op)
+        for dtype in (f32, np.float64):
+            f.case(np.dtype(dtype).name, [odd.astype(dtype)], function(odd).astype(dtype))
+    f = File("sign")
+    f.case("floats", [odd.astype(f32)], np.sign(odd).astype(f32))
+    i = np.array([-9, 0, 7, 2**40, -2**63], np.int64)
+    f.case("integers", [i], np.sign(i))
+    f.case("bytes", [np.array([0, 1, 255], np.uint8)], np.array([0, 1, 1], np.uint8))
+
+
+def write_logic():
+    odd = np.array([0.5, -1.5, np.inf, -np.inf, np.nan, 0], f32)
+    File("is_nan").case("values", [odd], np.isnan(odd))
+    f = File("is_inf")
+    f.case("both", [odd], np.isinf(odd))
+    f.case("positive", [odd], np.isposinf(odd), {"negative": "false"})
+    f.case("negative", [odd.astype(np.float64)], np.isneginf(odd), {"positive": "false"})
+    f.case("none", [odd], np.zeros(6, bool), {"positive": "false", "negative": "false"})
+    p, q = np.array([0, 0, 1, 1], bool), np.array([0, 1, 0, 1], bool)
+    i, j = (rng.integers(-2**31, 2**31, 6).astype(np.int32) for _ in range(2))
+    u, v = (rng.integers(0, 256, 6).astype(np.uint8) for _ in range(2))
+    for op, function in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):
+        f = File(op)
+        f.case("bool", [p, q], function(p, q))
+        f.case("words", [i, j], function(i, j))
+        f.case("bytes", [u, v], function(u, v))
+    f = File("not")
+    for name, x in (("bool", p), ("words", i), ("bytes", u)):
+        f.case(name, [x], np.invert(x))
+    f = File("shift")
+    a = np.array([1, 3, 0x8001, 0xffff, 7, 255], np.uint16)
+    b = np.array([0, 15, 1, 8, 16, 40], np.uint16)
+    left = [1, 0x8000, 2, 0xff00, 0, 0]
+    f.case("left", [a, b], np.array(left, np.uint16))
+    f.case("right", [a, b], np.array([1, 0, 0x4000, 0xff, 0, 0], np.uint16), {"right": "true"})
+    a = np.array([1, 2**31, 2**32 - 1, 5], np.uint32)
+    b = np.array([31, 31, 4, 32], np.uint32)
+    f.case("left_words", [a, b], np.array([2**31, 0, 2**32 - 16, 0], np.uint32))
+    f.case("right_words", [a, b], np.array([0, 1, 2**28 - 1, 0], np.uint32), {"right": "true"})
+    a, b = np.array([1, 2, 3, np.nan, 0], f32), np.array([2, 2, 2, 2, -0.0], f32)
+    s, t = np.array([-1, 2**40, 5], np.int64), np.array([0, 2**40, -5], np.int64)
+    for op, function in (("equal", np.equal), ("less", np.less), ("less_equal", np.less_equal)):
+        f = File(op)
+        f.case("floats", [a, b], function(a, b))
+        f.case("integers", [s, t], function(s, t))
+        f.case("bytes", [u, v], function(u, v))
+    f = File("where")
+    f.case("floats", [p, a[:4], b[:4]], np.where(p, a[:4], b[:4]))
+    f.case("integers", [p[:3], s, t], np.where(p[:3], s, t))
+    f = File("prelu")
+    x, slope = real(12), real(12)
+    f.case("floats", [x, slope], np.where(x < 0, x * slope, x))
+    f.case("integers", [s, t], np.where(s < 0, s * t, s))
+
+
+def write_mod():
+    f = File("mod")
+    i = np.array([7, -7, 7, -7, 6, 0, -2**31], np.int32)
+    j = np.array([3, 3, -3, -3, 3, 5, -1], np.int32)
+    f.case("floor", [i, j], np.mod(i, j))
+    f.case("truncated", [i, j], np.fmod(i, j), {"truncated": "true"})
+    a = np.array([5.5, -5.5, 5.5, -5.5, 1e30, 3e38, 7, 0.3, -4, 2.5], f32)
+    b = np.array([2, 2, -2, -2, 0.3, 1e-30, np.inf, 0.1, 2, 1e20], f32)
+    f.case("floats", [a, b], np.array([math.fmod(p, q) for p, q in zip(a, b)]).astype(f32),
+           {"truncated": "true"})
+    f.case("floats_floor", [a[:4], b[:4]], np.mod(a[:4], b[:4]))
+    bad = np.array([1, np.inf, np.nan, 1], f32), np.array([0, 1, 1, np.nan], f32)
+    f.case("none", list(bad), np.full(4, np.nan, f32), {"truncated": "true"})
+    a, b = a[:4].astype(np.float64) * 1.1, b[:4].astype(np.float64)
+    f.case("wide", [a, b], np.fmod(a, b), {"truncated": "true"})
+
+
+def write_cast():
+    f = File("cast")
+    x = np.array([0, 0.5, -0.5, 1.99, -1.99, 300, -300, 1e10, -1e10, 1e30, -1e30, np.inf, -np.inf,
+                  np.nan])
+    for dtype in (np.int8, np.uint8, np.uint16, np.int32, np.uint32, np.int64):
+        info = np.iinfo(dtype)  # cut, saturated, NaN is 0
+        want = [0 if math.isnan(v) else max(info.min, min(info.max, int(v) if abs(v) < 1e300 else
+                (info.max if v > 0 else info.min))) for v in x.astype(f32).astype(float)]
+        name = {"int8": "i8", "uint8": "u8", "uint16": "u16", "int32": "i32", "uint32": "u32",
+                "int64": "i64"}[np.dtype(dtype).name]
+        f.case("f32_" + name, [x.astype(f32)], np.array(want, dtype), {"to": name})
+        f.case("f64_" + name, [x.astype(f32).astype(np.float64)], np.array(want, dtype),
+               {"to": name})
+    f.case("f32_bool", [x.astype(f32)], x != 0, {"to": "bool"})
+    i = np.array([0, 1, -1, 300, -70000, 2**40 + 7, -2**63], np.int64)
+    f.case("i64_u8", [i], i.astype(np.uint8), {"to": "u8"})
+    f.case("i64_i32", [i], i.astype(np.int32), {"to": "i32"})
+    f.case("i64_f32", [i], i.astype(f32), {"to": "f32"})
+    f.case("i64_bool", [i], i != 0, {"to": "bool"})
+    f.case("bool_f32", [i == 1], (i == 1).astype(f32), {"to": "f32"})
+    f.case("u8_i8", [np.array([0, 127, 128, 255], np.uint8)], np.array([0, 127, -128, -1], np.int8),
+           {"to": "i8"})
+    # just above a tie of f16 by less than f32 holds: two roundings would give the even neighbour
+    d = np.array([1 + 2.0**-11 + 2.0**-40, 1 + 2.0**-11, -1 - 2.0**-11 - 2.0**-40, 65519.999, 1e-9])
+    f.case("f64_f16", [d], d.astype(np.float16), {"to": "f16"})
+
+
 if __name__ == "__main__":
     write_conv()
     write_fc()
@@ -469,3 +614,7 @@ if __name__ == "__main__":
     write_rows()
     write_moves()
     write_maps()
+    write_functions()
+    write_logic()
+    write_mod()
+    write_cast()

@@ -8,6 +8,7 @@
 #include "ir/base/random.h"
 #include "ir/interp.h"
 #include "ir/op.h"
+#include "ir/qmath.h"
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
@@ -46,10 +47,14 @@ static inline QccTensor random_input(QccRandom *r, QccArena *arena, const QccTyp
     int64_t bytes = qcc_type_bytes(type);
     for (int64_t i = 0; i < bytes; i++) ((uint8_t *)t.data)[i] = (uint8_t)qcc_random_u32(r);
     for (int64_t i = 0; i < t.count; i++) {
-        if (type->dtype == QCC_F32)
-            ((float *)t.data)[i] = qcc_random_f32(r, -3, 3);
-        else if (type->dtype == QCC_BOOL)
-            ((uint8_t *)t.data)[i] = qcc_random_bool(r);
+        switch (type->dtype) { /* narrow floats and f64 of any bits are mostly no numbers */
+        case QCC_F32: ((float *)t.data)[i] = qcc_random_f32(r, -3, 3); break;
+        case QCC_F64: ((double *)t.data)[i] = 1.000000001 * (double)qcc_random_f32(r, -3, 3); break;
+        case QCC_F16: ((uint16_t *)t.data)[i] = qcc_f32_to_f16(qcc_random_f32(r, -3, 3)); break;
+        case QCC_BF16: ((uint16_t *)t.data)[i] = qcc_f32_to_bf16(qcc_random_f32(r, -3, 3)); break;
+        case QCC_BOOL: ((uint8_t *)t.data)[i] = qcc_random_bool(r); break;
+        default: break;
+        }
     }
     return t;
 }

@@ -23,7 +23,7 @@
 #include "tests/unit/op_samples.h"
 #include "tests/unit/run_lowered.h"
 
-enum { DEFAULT_SEEDS = 3, BATCH = 8, MAX_OPS = 80 };
+enum { DEFAULT_SEEDS = 3, BATCH = 8, MAX_OPS = 300 };
 
 typedef enum Form { PLAIN, QUANTIZED, FUSED, FORMS } Form;
 

@@ -494,7 +494,7 @@ int main(void)
     Suite *suite = suite_create("lower");
     TCase *tcase = tcase_create("lower");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, test_samples, 0, 80);
+    tcase_add_loop_test(tcase, test_samples, 0, 300);
     tcase_add_loop_test(tcase, test_examples, 0, (int)(sizeof examples / sizeof examples[0]));
     tcase_add_test(tcase, test_signed);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,26 @@
+/* cos - y = cos(x), x in radians. */
+#include "ir/ops/common.h"
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    (void)op;
+    return qcc_expr_cos(e, arg[0]);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    (void)random;
+    qcc_sample_unary_of(s, &qcc_op_cos, NULL, QCC_SAMPLE_FLOATS);
+}
+
+const QccOpDef qcc_op_cos = {
+    .name = "cos",
+    .summary = "y = cos(x), x in radians",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .quant = {.kind = QCC_QUANT_FLOAT},
+    .infer = qcc_infer_function,
+    .map = map,
+    .sample = sample,
+};

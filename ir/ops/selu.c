@@ -1,0 +1,41 @@
+/* selu - y = gamma * (x < 0 ? alpha * (e^x - 1) : x). */
+#include "ir/ops/common.h"
+
+static const QccField attrs[] = {
+    {"alpha", QCC_FIELD_FLOAT, offsetof(QccScalarAttrs, alpha), "1.6732631921768188", 0, 0, NULL,
+     "minus the limit of x for large negative x"},
+    {"gamma", QCC_FIELD_FLOAT, offsetof(QccScalarAttrs, gamma), "1.0507010221481323", 0, 0, NULL,
+     "the slope of the positive half"},
+    {0}};
+
+static int map(const QccOp *op, QccExpr *e, const int *arg)
+{
+    const QccScalarAttrs *a = op->attrs;
+    int alpha = qcc_expr_real(e, arg[0], a->alpha), gamma = qcc_expr_real(e, arg[0], a->gamma);
+    int negative = qcc_expr_op2(e, QCC_EX_lt, arg[0], qcc_expr_real(e, arg[0], 0));
+    int curve = qcc_expr_op2(e, QCC_EX_mul, alpha, qcc_expr_expm1(e, arg[0]));
+    int y = qcc_expr_op3(e, QCC_EX_select, negative, curve, arg[0]);
+    return qcc_expr_op2(e, QCC_EX_mul, gamma, y);
+}
+
+static void sample(QccRandom *random, QccSample *s)
+{
+    QccScalarAttrs a = {.alpha = qcc_random_f32(random, 1, 2),
+                        .gamma = qcc_random_f32(random, 0.5F, 2)};
+    s->quantizable = true;
+    qcc_sample_unary_of(s, &qcc_op_selu, &a, QCC_SAMPLE_FLOATS);
+}
+
+const QccOpDef qcc_op_selu = {
+    .name = "selu",
+    .summary = "y = gamma * (x < 0 ? alpha * (e^x - 1) : x)",
+    .min_in = 1,
+    .max_in = 1,
+    .nout = 1,
+    .attr_size = sizeof(QccScalarAttrs),
+    .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
+    .infer = qcc_infer_function,
+    .map = map,
+    .sample = sample,
+};
