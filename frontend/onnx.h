@@ -196,6 +196,10 @@ QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* the op of the row */
 /* onnx_quant.c */
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_conv(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_matmul(QccOnnxNode *n);
+QccStatus qcc_onnx_conv_integer(QccOnnxNode *n);
+QccStatus qcc_onnx_matmul_integer(QccOnnxNode *n);
 /* onnx_math.c */
 QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
 QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */

@@ -9,8 +9,8 @@
 #include <string.h>
 
 /* The kernel is what the weights w[a,b,k...] say, and an attribute may say again. */
-static QccStatus read_kernel(QccOnnxNode *n, QccOnnxWindow *window, const QccType *x,
-                             const QccType *w)
+QccStatus qcc_onnx_conv_window(QccOnnxNode *n, QccOnnxWindow *window, const QccType *x,
+                               const QccType *w, int64_t *groups)
 {
     QCC_TRY(qcc_onnx_window_init(n, window, x));
     if (w->rank != x->rank) {
@@ -29,11 +29,6 @@ static QccStatus read_kernel(QccOnnxNode *n, QccOnnxWindow *window, const QccTyp
     if (memcmp(kernel, window->kernel, (size_t)window->n * sizeof *kernel)) {
         return qcc_onnx_wrong(n, "has a kernel_shape that is not the one of w");
     }
-    return QCC_OK;
-}
-
-static QccStatus read_groups(QccOnnxNode *n, int64_t *groups)
-{
     *groups = 1;
     QCC_TRY(qcc_onnx_attr_int(n, "group", groups));
     if (*groups < 1) return qcc_onnx_wrong(n, "has %lld groups", (long long)*groups);
@@ -59,8 +54,7 @@ QccStatus qcc_onnx_conv(QccOnnxNode *n)
     int64_t groups;
     QccOnnxWindow window;
     QccValue *x = qcc_onnx_in(n, 0), *w = qcc_onnx_in(n, 1), *bias = qcc_onnx_in(n, 2), *y;
-    QCC_TRY(read_kernel(n, &window, x->type, w->type));
-    QCC_TRY(read_groups(n, &groups));
+    QCC_TRY(qcc_onnx_conv_window(n, &window, x->type, w->type, &groups));
     QCC_TRY(qcc_onnx_take_last(n, &x, x));
     QCC_TRY(qcc_onnx_conv_weight(n, &w));
     QCC_TRY(qcc_onnx_emit_conv(n, &y, x, w, bias, &window, groups));
@@ -215,8 +209,7 @@ QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n)
 {
     Transposed t = {.phases = 1};
     QccValue *x = qcc_onnx_in(n, 0), *w = qcc_onnx_in(n, 1), *bias = qcc_onnx_in(n, 2), *y;
-    QCC_TRY(read_kernel(n, &t.w, x->type, w->type));
-    QCC_TRY(read_groups(n, &t.groups));
+    QCC_TRY(qcc_onnx_conv_window(n, &t.w, x->type, w->type, &t.groups));
     QCC_TRY(transposed_extents(n, &t, x->type));
     const QccDim *c = &w->type->dim[0], *m = &w->type->dim[1];
     if (c->sym[0] || m->sym[0]) return qcc_onnx_unsupported(n, "weights of dynamic extent");

@@ -1,109 +1,337 @@
 /* onnx_quant - QuantizeLinear, DequantizeLinear and what computes with quantized values. */
-#include "frontend/onnx.h"
+#include "frontend/onnx_window.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The quantization that inputs 1 and 2 and the attribute `axis` describe, for a tensor of the
- * shape of x; *dtype is the zero point's when there is one. */
-static QccStatus read_quant(QccOnnxNode *n, const QccType *x, QccDtype *dtype,
-                            const QccQuant **quant)
+/* ---- scales and zero points ----------------------------------------------------------------- */
+
+/* Where the parameters of one tensor stand among the inputs, and what they are. */
+typedef struct Params {
+    int scale, zero; /* inputs */
+    int64_t axis, block;
+    QccDtype dtype; /* of the values; the zero point's, when there is one */
+    const QccQuant *quant;
+} Params;
+
+static bool can_store(QccDtype dtype)
 {
-    const QccBlob *scale = qcc_onnx_blob(n, 1), *zero = qcc_onnx_blob(n, 2);
-    int64_t axis = 1, block = 0;
-    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
-    QCC_TRY(qcc_onnx_attr_int(n, "block_size", &block));
-    if (block) return qcc_onnx_unsupported(n, "blocked quantization");
-    if (!scale || (!zero && qcc_onnx_has(n, 2))) {
-        return qcc_onnx_unsupported(n, "its scale or zero point is not constant");
+    return dtype == QCC_U8 || dtype == QCC_I8 || dtype == QCC_U16 || dtype == QCC_I16 ||
+           dtype == QCC_I32 || dtype == QCC_U4 || dtype == QCC_I4;
+}
+
+static int64_t count_of(const QccBlob *blob)
+{
+    int64_t count = 1;
+    for (int i = 0; i < blob->rank; i++) count *= blob->dim[i];
+    return count;
+}
+
+/* Element i as f32, which f16 and bf16 are exactly. */
+static QccStatus read_scales(QccOnnxNode *n, const Params *p, const QccBlob *scale,
+                             const QccBlob *zero, float **s, int32_t **z)
+{
+    int64_t count = count_of(scale);
+    *s = QCC_NEW_ARRAY(n->im->scratch, count, float);
+    *z = QCC_NEW_ARRAY(n->im->scratch, count, int32_t);
+    if (zero && count_of(zero) != count) {
+        return qcc_onnx_wrong(n, "needs scale and zero point of one shape");
     }
-    if (scale->dtype != QCC_F32) {
-        return qcc_onnx_unsupported(n, "a scale of %s", qcc_dtype_name(scale->dtype));
-    }
-    if (zero) *dtype = zero->dtype;
-    if (*dtype != QCC_U8 && *dtype != QCC_I8 && *dtype != QCC_U16 && *dtype != QCC_I16 &&
-        *dtype != QCC_I32) {
-        return qcc_onnx_unsupported(n, "quantized values of %s", qcc_dtype_name(*dtype));
-    }
-    int64_t count = scale->rank == 1 ? scale->dim[0] : 1;
-    if (scale->rank > 1 ||
-        (zero && (zero->rank > 1 || (zero->rank == 1 ? zero->dim[0] : 1) != count))) {
-        return qcc_onnx_wrong(n, "needs scale and zero point of one shape, one entry or a list");
-    }
-    const float *s = scale->data;
-    int32_t *z = QCC_NEW_ARRAY(n->im->scratch, count, int32_t);
     for (int64_t i = 0; i < count; i++) {
-        if (zero) z[i] = (int32_t)qcc_onnx_real(n, zero, i);
-        if (!(s[i] >= ldexpf(1, -60) && s[i] <= ldexpf(1, 60))) {
-            return qcc_onnx_wrong(n, "has scale %g at index %lld, wanted 2^-60 to 2^60",
-                                  (double)s[i], (long long)i);
+        (*s)[i] = (float)qcc_onnx_real(n, scale, i);
+        if (zero) (*z)[i] = (int32_t)qcc_onnx_real(n, zero, i);
+        if (!((*s)[i] >= ldexpf(1, -60) && (*s)[i] <= ldexpf(1, 60))) {
+            return qcc_onnx_wrong(n, "has scale %g at index %lld of '%s', wanted 2^-60 to 2^60",
+                                  (double)(*s)[i], (long long)i, n->in[p->scale]->name);
         }
     }
-    if (count == 1 && (scale->rank == 0 || x->rank == 0)) {
-        *quant = qcc_quant_tensor(n->im->ir, *dtype, s[0], z[0]);
+    return QCC_OK;
+}
+
+/* Scales of x's rank, each for `block` neighbours along the axis. */
+static QccStatus blocked(QccOnnxNode *n, const QccType *x, const QccBlob *scale, Params *p,
+                         const float *s, const int32_t *z)
+{
+    int64_t lo, hi, count = count_of(scale);
+    qcc_dtype_range(p->dtype, &lo, &hi);
+    QccQuant q = {.kind = QCC_QUANT_STATIC, .qmin = (int32_t)lo, .qmax = (int32_t)hi};
+    bool fits = scale->rank == x->rank && p->block > 0;
+    for (int i = 0; fits && i < x->rank; i++) {
+        q.block[i] = i == p->axis ? p->block : 1;
+        fits = !x->dim[i].sym[0] && scale->dim[i] == (x->dim[i].n + q.block[i] - 1) / q.block[i];
+    }
+    if (!fits)
+        return qcc_onnx_wrong(n, "needs a scale for each block of %lld", (long long)p->block);
+    if (x->dim[p->axis].n % p->block) {
+        return qcc_onnx_unsupported(n, "blocks of %lld that do not divide %lld",
+                                    (long long)p->block, (long long)x->dim[p->axis].n);
+    }
+    q.scale = qcc_blob(n->im->arena, QCC_F32, 1, &count, s, true);
+    q.zero = qcc_blob(n->im->arena, QCC_I32, 1, &count, z, true);
+    p->quant = qcc_type_quantized(n->im->ir, x, p->dtype, &q)->quant;
+    return QCC_OK;
+}
+
+/* p->quant for a tensor of the shape of x. */
+static QccStatus read_params(QccOnnxNode *n, const QccType *x, Params *p)
+{
+    const QccBlob *scale = qcc_onnx_blob(n, p->scale), *zero = qcc_onnx_blob(n, p->zero);
+    if (!scale || (!zero && qcc_onnx_has(n, p->zero))) {
+        return qcc_onnx_unsupported(n, "its scale or zero point is not constant");
+    }
+    if (!qcc_dtype_is_float(scale->dtype) || scale->dtype == QCC_F64) {
+        return qcc_onnx_unsupported(n, "a scale of %s", qcc_dtype_name(scale->dtype));
+    }
+    if (zero) p->dtype = zero->dtype;
+    if (!can_store(p->dtype)) {
+        return qcc_onnx_unsupported(n, "quantized values of %s", qcc_dtype_name(p->dtype));
+    }
+    float *s;
+    int32_t *z;
+    int64_t count = count_of(scale), lo, hi;
+    QCC_TRY(read_scales(n, p, scale, zero, &s, &z));
+    if (count == 1 && (p->axis < -x->rank || p->axis >= x->rank)) p->axis = 0; /* no axis */
+    if (x->rank) QCC_TRY(qcc_onnx_axis(n, x->rank, &p->axis));
+    if (p->block) return blocked(n, x, scale, p, s, z);
+    if (count != 1 && scale->rank != 1) {
+        return qcc_onnx_wrong(n, "needs one scale or a list, found rank %d", scale->rank);
+    }
+    const QccDim *d = x->rank ? &x->dim[p->axis] : NULL;
+    if (count == 1 && (scale->rank == 0 || !d || d->sym[0] || d->n != 1)) {
+        p->quant = qcc_quant_tensor(n->im->ir, p->dtype, s[0], z[0]);
         return QCC_OK;
     }
-    if (count == 1 && (axis < -x->rank || axis >= x->rank)) axis = 0; /* one entry: no axis */
-    QCC_TRY(qcc_onnx_axis(n, x->rank, &axis));
-    const QccDim *d = &x->dim[axis];
-    if (count == 1 && (d->sym[0] || d->n != 1)) {
-        *quant = qcc_quant_tensor(n->im->ir, *dtype, s[0], z[0]);
-        return QCC_OK;
-    }
-    if (d->sym[0] || d->n != count) {
+    if (!d || d->sym[0] || d->n != count) {
         return qcc_onnx_wrong(n, "has %lld scales for axis %lld of extent %lld", (long long)count,
-                              (long long)axis, (long long)d->n);
+                              (long long)p->axis, d ? (long long)d->n : 0);
     }
-    int64_t lo, hi;
-    qcc_dtype_range(*dtype, &lo, &hi);
-    *quant = qcc_quant_axis(n->im->ir, *dtype, x->rank, (int)axis, count, s, z, (int32_t)lo,
-                            (int32_t)hi);
+    qcc_dtype_range(p->dtype, &lo, &hi);
+    p->quant = qcc_quant_axis(n->im->ir, p->dtype, x->rank, (int)p->axis, count, s, z, (int32_t)lo,
+                              (int32_t)hi);
     return QCC_OK;
 }
 
-QccStatus qcc_onnx_quantize(QccOnnxNode *n)
+/* Those of QuantizeLinear and DequantizeLinear, with their attributes. */
+static QccStatus own_params(QccOnnxNode *n, Params *p)
 {
-    QccValue *x = qcc_onnx_in(n, 0);
-    QccDtype dtype = QCC_U8;
-    const QccQuant *quant;
-    int64_t saturate = 1, output = 0; /* saturate concerns float8 */
-    QCC_TRY(read_quant(n, x->type, &dtype, &quant));
-    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
-    QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
-    QccDtype wanted = dtype;
-    if (output && (!qcc_onnx_dtype(&wanted, output) || wanted != dtype)) {
-        return qcc_onnx_unsupported(n, "output_dtype %s",
-                                    qcc_onnx_dtype_name(n->im->scratch, output));
-    }
-    QCC_TRY(qcc_onnx_emit_out(n, &qcc_op_quantize, &x, 1, NULL));
-    qcc_value_set_type(n->out[0], qcc_type_quantized(n->im->ir, n->out[0]->type, dtype, quant));
+    *p = (Params){.scale = 1, .zero = 2, .axis = 1, .dtype = QCC_U8};
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &p->axis));
+    QCC_TRY(qcc_onnx_attr_int(n, "block_size", &p->block));
+    if (p->block < 0) return qcc_onnx_wrong(n, "has block_size %lld", (long long)p->block);
     return QCC_OK;
 }
 
-/* The operand becomes a quantized value: a constant of that type, a parameter of that type, or what
- * a QuantizeLinear with the same scale made. */
-QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
+/* Input i as a quantized value: a constant of that type, a parameter of that type, or what was
+ * made with the same scale. */
+static QccStatus stored_value(QccOnnxNode *n, int i, Params *p, QccValue **out)
 {
-    const QccBlob *blob = qcc_onnx_blob(n, 0);
-    QccValue *x = blob ? NULL : qcc_onnx_in(n, 0);
+    const QccBlob *blob = qcc_onnx_blob(n, i);
+    QccValue *x = blob ? NULL : qcc_onnx_in(n, i);
     const QccType *type =
         blob ? qcc_type_shape(n->im->ir, blob->dtype, blob->rank, blob->dim) : x->type;
-    QccDtype dtype = type->dtype;
-    const QccQuant *quant;
-    QCC_TRY(read_quant(n, type, &dtype, &quant));
-    if (dtype != type->dtype) {
+    p->dtype = type->dtype;
+    QCC_TRY(read_params(n, type, p));
+    if (p->dtype != type->dtype) {
         return qcc_onnx_wrong(n, "has values of %s and a zero point of %s",
-                              qcc_dtype_name(type->dtype), qcc_dtype_name(dtype));
+                              qcc_dtype_name(type->dtype), qcc_dtype_name(p->dtype));
     }
-    const QccType *wanted = qcc_type_quantized(n->im->ir, type, dtype, quant);
+    const QccType *wanted = qcc_type_quantized(n->im->ir, type, p->dtype, p->quant);
     if (blob) {
-        const char *name = qcc_onnx_value_name(n->im, n->in[0]->name);
-        x = qcc_const_new(n->im->graph, NULL, name, blob, quant);
+        const char *name = qcc_onnx_value_name(n->im, n->in[i]->name);
+        x = qcc_const_new(n->im->graph, NULL, name, blob, p->quant);
     } else if (!x->def && !x->uses && !type->quant) {
         qcc_value_set_type(x, wanted);
     } else if (type != wanted) {
         return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
-                                    n->in[0]->name);
+                                    n->in[i]->name);
     }
+    *out = x;
+    return QCC_OK;
+}
+
+/* ---- QuantizeLinear, DequantizeLinear ------------------------------------------------------- */
+
+QccStatus qcc_onnx_quantize(QccOnnxNode *n)
+{
+    Params p;
+    QccValue *x = qcc_onnx_in(n, 0);
+    int64_t saturate = 1, output = 0, precision = 0; /* saturate concerns float8 */
+    QCC_TRY(own_params(n, &p));
+    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
+    QCC_TRY(qcc_onnx_attr_int(n, "precision", &precision));
+    if (precision > 1) return qcc_onnx_unsupported(n, "precision is not float");
+    if (output && !qcc_onnx_dtype(&p.dtype, output)) {
+        return qcc_onnx_unsupported(n, "output_dtype %s",
+                                    qcc_onnx_dtype_name(n->im->scratch, output));
+    }
+    QccDtype wanted = p.dtype;
+    QCC_TRY(read_params(n, x->type, &p));
+    if (output && wanted != p.dtype) {
+        return qcc_onnx_wrong(n, "has an output_dtype that is not the zero point's");
+    }
+    QCC_TRY(qcc_onnx_emit_out(n, &qcc_op_quantize, &x, 1, NULL));
+    qcc_value_set_type(n->out[0], qcc_type_quantized(n->im->ir, n->out[0]->type, p.dtype, p.quant));
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
+{
+    Params p;
+    QccValue *x;
+    int64_t output = 0;
+    QCC_TRY(own_params(n, &p));
+    QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
+    const QccBlob *scale = qcc_onnx_blob(n, 1);
+    if ((output && output != 1) || (scale && scale->dtype != QCC_F32)) {
+        return qcc_onnx_unsupported(n, "a result that is not f32");
+    }
+    QCC_TRY(stored_value(n, 0, &p, &x));
     return qcc_onnx_emit_out(n, &qcc_op_dequantize, &x, 1, NULL);
+}
+
+/* ---- QLinearConv, QLinearMatMul ------------------------------------------------------------- */
+
+/* Makes the result of an op quantized by what stands in inputs 6 and 7. */
+static QccStatus quantize_result(QccOnnxNode *n, QccValue *y)
+{
+    Params p = {.scale = 6, .zero = 7, .dtype = QCC_U8};
+    QCC_TRY(read_params(n, y->type, &p));
+    if (!qcc_quant_is_tensor(p.quant, NULL, NULL)) {
+        return qcc_onnx_unsupported(n, "a result of more than one scale");
+    }
+    qcc_value_set_type(y, qcc_type_quantized(n->im->ir, y->type, p.dtype, p.quant));
+    return QCC_OK;
+}
+
+/* What only moves the stored values of `from`, up to v, moves them as they are. */
+static void keep_stored(QccOnnxNode *n, QccValue *v, const QccValue *from)
+{
+    for (; v != from; v = qcc_op_in(v->def, 0)) {
+        const QccType *t = from->type;
+        qcc_value_set_type(v, qcc_type_quantized(n->im->ir, v->type, t->dtype, t->quant));
+    }
+}
+
+/* The stored value behind a dequantized weight that has been transposed. */
+static QccStatus transposed_weight(QccOnnxNode *n, QccValue **w,
+                                   QccStatus (*transpose)(QccOnnxNode *n, QccValue **w))
+{
+    QCC_TRY(qcc_onnx_emit(n, w, &qcc_op_dequantize, NULL, w, 1, NULL));
+    QCC_TRY(transpose(n, w));
+    QccOp *op = (*w)->def;
+    if (op->def != &qcc_op_dequantize || !qcc_value_const(qcc_op_in(op, 0))) {
+        return qcc_onnx_unsupported(n, "weights that are not constant");
+    }
+    *w = qcc_op_in(op, 0);
+    return QCC_OK;
+}
+
+/* B in i32, in steps of sx * sw[o]. */
+static QccStatus stored_bias(QccOnnxNode *n, int i, const QccValue *x, const QccValue *w,
+                             QccValue **bias)
+{
+    *bias = NULL;
+    if (!qcc_onnx_has(n, i)) return QCC_OK;
+    const QccBlob *blob = qcc_onnx_blob(n, i);
+    if (!blob || blob->dtype != QCC_I32 || blob->rank != 1) {
+        return qcc_onnx_unsupported(n, "a bias that is not a constant i32[o]");
+    }
+    float sx, *s = QCC_NEW_ARRAY(n->im->scratch, blob->dim[0], float);
+    const QccQuant *qw = w->type->quant;
+    qcc_quant_is_tensor(x->type->quant, &sx, NULL);
+    const float *sw = qw->scale->data;
+    for (int64_t o = 0; o < blob->dim[0]; o++)
+        s[o] = (float)((double)sx * (double)sw[qw->scale->size > 4 ? o : 0]);
+    bool fits = qw->scale->size == 4 || qw->scale->size == blob->dim[0] * 4;
+    if (!fits) return qcc_onnx_wrong(n, "has %lld biases", (long long)blob->dim[0]);
+    const QccQuant *quant =
+        qcc_quant_axis(n->im->ir, QCC_I32, 1, 0, blob->dim[0], s, NULL, INT32_MIN, INT32_MAX);
+    *bias = qcc_const_new(n->im->graph, NULL, NULL, blob, quant);
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_qlinear_conv(QccOnnxNode *n)
+{
+    Params px = {.scale = 1, .zero = 2}, pw = {.scale = 4, .zero = 5};
+    QccValue *x, *w, *bias, *y;
+    int64_t groups;
+    QccOnnxWindow window;
+    QCC_TRY(stored_value(n, 0, &px, &x));
+    QCC_TRY(stored_value(n, 3, &pw, &w));
+    if (!qcc_quant_is_tensor(px.quant, NULL, NULL)) {
+        return qcc_onnx_unsupported(n, "an input of more than one scale");
+    }
+    QCC_TRY(qcc_onnx_conv_window(n, &window, x->type, w->type, &groups));
+    if (window.dims > 2) return qcc_onnx_unsupported(n, "%d spatial dimensions", window.n);
+    QCC_TRY(stored_bias(n, 8, x, w, &bias));
+    QccValue *last;
+    QCC_TRY(qcc_onnx_take_last(n, &last, x));
+    keep_stored(n, last, x);
+    QCC_TRY(transposed_weight(n, &w, qcc_onnx_conv_weight));
+    QCC_TRY(qcc_onnx_emit_conv(n, &y, last, w, bias, &window, groups));
+    QCC_TRY(quantize_result(n, y));
+    QCC_TRY(qcc_onnx_give_first(n, 0, y, window.n));
+    keep_stored(n, n->out[0], y);
+    return QCC_OK;
+}
+
+static QccStatus swap_matrix(QccOnnxNode *n, QccValue **w)
+{
+    static const int swap[] = {1, 0};
+    return qcc_onnx_transpose_weight(n, w, *w, swap);
+}
+
+QccStatus qcc_onnx_qlinear_matmul(QccOnnxNode *n)
+{
+    Params pa = {.scale = 1, .zero = 2, .axis = -2}, pb = {.scale = 4, .zero = 5, .axis = -1};
+    QccValue *in[2];
+    QCC_TRY(stored_value(n, 0, &pa, &in[0]));
+    QCC_TRY(stored_value(n, 3, &pb, &in[1]));
+    const QccType *a = in[0]->type, *b = in[1]->type;
+    if (a->rank < 2 || b->rank < 2) return qcc_onnx_unsupported(n, "vectors");
+    if (!qcc_quant_is_tensor(pa.quant, NULL, NULL)) {
+        return qcc_onnx_unsupported(n, "a left side of more than one scale");
+    }
+    bool weight = b->rank == 2 && qcc_value_const(in[1]);
+    if (weight) QCC_TRY(transposed_weight(n, &in[1], swap_matrix));
+    QCC_TRY(qcc_onnx_emit_out(n, weight ? &qcc_op_fc : &qcc_op_matmul, in, 2, NULL));
+    return quantize_result(n, n->out[0]);
+}
+
+/* ---- ConvInteger, MatMulInteger ------------------------------------------------------------- */
+
+QccStatus qcc_onnx_conv_integer(QccOnnxNode *n)
+{
+    static const int to_ohwi[] = {0, 2, 3, 1};
+    QccValue *in[4] = {0}, *y;
+    for (int i = 0; i < n->nin; i++) in[i] = qcc_onnx_in(n, i);
+    int64_t groups;
+    QccOnnxWindow w;
+    QCC_TRY(qcc_onnx_conv_window(n, &w, in[0]->type, in[1]->type, &groups));
+    if (w.n != 2) return qcc_onnx_unsupported(n, "%d spatial dimensions", w.n);
+    if (in[3] && in[3]->type->rank == 1) { /* one an output channel */
+        QccDim dim[] = {in[3]->type->dim[0], qcc_dim(1), qcc_dim(1), qcc_dim(1)};
+        QCC_TRY(qcc_onnx_reshape(n, &in[3], in[3], NULL, 4, dim));
+    }
+    QCC_TRY(qcc_onnx_take_last(n, &in[0], in[0]));
+    QCC_TRY(qcc_onnx_transpose_weight(n, &in[1], in[1], to_ohwi));
+    QccConvAttrs attrs = {.stride = {2, {w.stride[0], w.stride[1]}},
+                          .pad = {4, {w.before[0], w.before[1], w.after[0], w.after[1]}},
+                          .dilation = {2, {w.dilation[0], w.dilation[1]}},
+                          .groups = groups};
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_conv_integer, NULL, in, n->nin, &attrs));
+    return qcc_onnx_give_first(n, 0, y, 2);
+}
+
+QccStatus qcc_onnx_matmul_integer(QccOnnxNode *n)
+{
+    QccValue *in[4] = {0};
+    for (int i = 0; i < n->nin; i++) in[i] = qcc_onnx_in(n, i);
+    if (in[0]->type->rank < 2 || in[1]->type->rank < 2) return qcc_onnx_unsupported(n, "vectors");
+    if (in[2] && in[2]->type->rank == 1 && in[2]->type->dim[0].n != 1) { /* one a row of a */
+        QccDim dim[] = {in[2]->type->dim[0], qcc_dim(1)};
+        QCC_TRY(qcc_onnx_reshape(n, &in[2], in[2], NULL, 2, dim));
+    }
+    return qcc_onnx_emit_out(n, &qcc_op_matmul_integer, in, n->nin, NULL);
 }

@@ -33,8 +33,8 @@ static const DtypeRow dtype_rows[] = {
     {"float8e4m3fnuz", -1},
     {"float8e5m2", -1},
     {"float8e5m2fnuz", -1},
-    {"uint4", -1},
-    {"int4", -1},
+    {"uint4", QCC_U4},
+    {"int4", QCC_I4},
     {"float4e2m1", -1},
 };
 enum { DTYPE_COUNT = sizeof dtype_rows / sizeof dtype_rows[0] };
@@ -87,7 +87,7 @@ static QccStatus from_raw(const void **data, bool *owned, QccOnnxTensorReader *r
     int64_t size = qcc_dtype_size(dtype, count);
     if (span.size != size) return wrong_length(r, what, (size_t)span.size, size, "bytes");
     *data = span.data;
-    if ((uintptr_t)span.data % (uintptr_t)(qcc_dtype_bits(dtype) / 8)) {
+    if ((uintptr_t)span.data % (uintptr_t)qcc_dtype_size(dtype, 1)) {
         void *copy = qcc_alloc_aligned(r->arena, (size_t)size, 64);
         memcpy(copy, span.data, (size_t)size);
         *data = copy;
@@ -96,13 +96,19 @@ static QccStatus from_raw(const void **data, bool *owned, QccOnnxTensorReader *r
     return QCC_OK;
 }
 
-/* int32_data carries every integer of up to 32 bits, and the bits of f16 and bf16. */
+static bool is_nibble(QccDtype dtype)
+{
+    return qcc_dtype_bits(dtype) < 8;
+}
+
+/* int32_data carries every integer of up to 32 bits, the bits of f16 and bf16, and bytes of two
+ * nibbles, the first one low. */
 static QccStatus from_int32(void *data, const QccOnnxTensorReader *r, const Onnx__TensorProto *t,
                             const char *what, QccDtype dtype)
 {
-    int64_t min = 0, max = UINT16_MAX;
-    if (!qcc_dtype_is_float(dtype)) qcc_dtype_range(dtype, &min, &max);
-    int bytes = qcc_dtype_bits(dtype) / 8;
+    int64_t min = 0, max = is_nibble(dtype) ? UINT8_MAX : UINT16_MAX;
+    if (!qcc_dtype_is_float(dtype) && !is_nibble(dtype)) qcc_dtype_range(dtype, &min, &max);
+    int64_t bytes = qcc_dtype_size(dtype, 1);
     for (size_t i = 0; i < t->n_int32_data; i++) {
         int32_t v = t->int32_data[i];
         if (v < min || v > max) {
@@ -127,7 +133,8 @@ static QccStatus from_typed(const void **out, const QccOnnxTensorReader *r,
     case QCC_U32: found = t->n_uint64_data, source = t->uint64_data; break;
     default: break;
     }
-    if (found != (uint64_t)count) return wrong_length(r, what, found, count, "elements");
+    int64_t wanted = is_nibble(dtype) ? qcc_dtype_size(dtype, count) : count;
+    if (found != (uint64_t)wanted) return wrong_length(r, what, found, wanted, "elements");
     size_t size = (size_t)qcc_dtype_size(dtype, count);
     void *data = qcc_alloc_aligned(r->arena, size ? size : 1, 64);
     *out = data;

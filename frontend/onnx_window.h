@@ -33,6 +33,12 @@ QccStatus qcc_onnx_window_ints(QccOnnxNode *n, const char *name, int want, int64
 QccStatus qcc_onnx_window_extent(const QccOnnxNode *n, const QccOnnxWindow *w, int i, int64_t in,
                                  bool ceil, int64_t *out);
 
+/* The window of a convolution by w[a,b,k...], with its groups. */
+QccStatus qcc_onnx_conv_window(QccOnnxNode *n, QccOnnxWindow *w, const QccType *x,
+                               const QccType *weight, int64_t *groups);
+/* w[o,c,k...] channels last, in the window's dims. */
+QccStatus qcc_onnx_conv_weight(QccOnnxNode *n, QccValue **w);
+
 /* x[n,c,...] channels last. */
 QccStatus qcc_onnx_take_last(QccOnnxNode *n, QccValue **out, QccValue *x);
 /* Output `index` of the node from its channels-last form. */

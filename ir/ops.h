@@ -49,6 +49,11 @@ typedef struct QccAxisAttrs {
     double epsilon; /* norms only */
 } QccAxisAttrs;
 
+/* fake_quant: x, scale, zero, which broadcast. */
+typedef struct QccFakeQuantAttrs {
+    int64_t qmin, qmax; /* both included */
+} QccFakeQuantAttrs;
+
 /* rnn, gru, lstm: see ir/ops/recurrent.h. Activations f, g, h by number of their names. */
 typedef struct QccRecurrentAttrs {
     int activation[3];

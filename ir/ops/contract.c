@@ -115,6 +115,57 @@ const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t
     return out;
 }
 
+QccStatus qcc_product_need_bytes(const QccOp *op)
+{
+    for (int i = 0; i < op->nin; i++) {
+        if (!qcc_op_has(op, i) && i >= 2) continue;
+        if (!qcc_op_has(op, i))
+            return qcc_op_error(op, "'%s' needs operand %d", op->def->name, i + 1);
+        const QccType *t = op->in[i].value->type, *of = op->in[i % 2].value->type;
+        bool fits = (t->dtype == QCC_U8 || t->dtype == QCC_I8) && !t->quant &&
+                    t->dtype == of->dtype && t->rank <= of->rank;
+        for (int d = 0; fits && d < t->rank; d++) {
+            const QccDim *own = &t->dim[d], *whole = &of->dim[of->rank - t->rank + d];
+            fits = qcc_dim_equal(own, whole) || (i >= 2 && own->n == 1 && !own->sym[0]);
+        }
+        if (!fits)
+            return qcc_op_error(op,
+                                "'%s' needs u8 or i8 and zero points that broadcast to them; "
+                                "operand %d is %s",
+                                op->def->name, i + 1, qcc_op_type_text(op, i));
+    }
+    return QCC_OK;
+}
+
+/* Operand i minus its zero point. */
+static const QccNumber *without_zero(const QccOp *op, const QccTensor *in, int i, QccArena *arena)
+{
+    const QccTensor *t = &in[i], *zero = qcc_op_has(op, 2 + i) ? &in[2 + i] : NULL;
+    QccNumber *out = QCC_NEW_ARRAY(arena, t->count, QccNumber);
+    int64_t index[QCC_MAX_RANK] = {0}, stride[QCC_MAX_RANK] = {0}, dense[QCC_MAX_RANK];
+    int rank = t->type->rank;
+    if (zero) {
+        int skip = rank - zero->type->rank;
+        qcc_dense_strides(zero->type->rank, zero->dim, dense);
+        for (int d = skip; d < rank; d++) stride[d] = zero->dim[d - skip] > 1 ? dense[d - skip] : 0;
+    }
+    for (int64_t at = 0; at < t->count; at++) {
+        int64_t from = 0;
+        for (int d = 0; d < rank; d++) from += index[d] * stride[d];
+        out[at].i = qcc_load_integer(t, at) - (zero ? qcc_load_integer(zero, from) : 0);
+        for (int d = rank - 1; d >= 0 && ++index[d] == t->dim[d]; d--) index[d] = 0;
+    }
+    return out;
+}
+
+void qcc_product_bytes(QccProduct *p, const QccOp *op, const QccTensor *in, const QccTensor *result,
+                       QccArena *arena)
+{
+    *p = (QccProduct){.integer = true, .y = result->data};
+    p->x = without_zero(op, in, 0, arena);
+    p->w = without_zero(op, in, 1, arena);
+}
+
 QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit)
 {
     float sx = 1;

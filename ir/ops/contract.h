@@ -37,6 +37,25 @@ void qcc_product_bias(bool integer, QccNumber *acc, const QccNumber *bias, int64
 const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t cols,
                                        QccArena *arena);
 
+/* ---- whole contractions ------------------------------------------------------------------------
+ */
+
+extern const QccField qcc_conv_fields[];
+/* The result's shape, from attributes and the shapes of operands 0 and 1. */
+QccStatus qcc_conv_infer(const QccOp *op, QccDim dim[4]);
+QccStatus qcc_matmul_infer(const QccOp *op, QccDtype dtype, const QccType **result);
+/* The sums of products; `in` and `result` give the shapes. */
+void qcc_conv_run(const QccProduct *p, const QccConvAttrs *a, const QccTensor *in,
+                  const QccTensor *result, QccArena *arena);
+void qcc_matmul_run(const QccProduct *p, const QccTensor *in, const QccTensor *result);
+
+/* conv_integer, matmul_integer: operands 0 and 1 are plain bytes (u8, i8), 2 and 3 their zero
+ * points, absent or of the same type and broadcasting to them. Errors unless that is so. */
+QccStatus qcc_product_need_bytes(const QccOp *op);
+/* Their numbers without zero points. */
+void qcc_product_bytes(QccProduct *p, const QccOp *op, const QccTensor *in, const QccTensor *result,
+                       QccArena *arena);
+
 /* `unit` of a contraction whose output channels are the result's last dimension and dimension
  * `axis` of operand 1: scale of x times scale of each channel of w. */
 QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit);

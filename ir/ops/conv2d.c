@@ -9,7 +9,7 @@
 
 #define EXTENT_MAX 1048576
 
-static const QccField attrs[] = {
+const QccField qcc_conv_fields[] = {
     {"stride", QCC_FIELD_INTS, offsetof(QccConvAttrs, stride), "[1,1]", 1, EXTENT_MAX, NULL,
      "[h, w]"},
     {"pad", QCC_FIELD_INTS, offsetof(QccConvAttrs, pad), "[0,0,0,0]", 0, EXTENT_MAX, NULL,
@@ -20,37 +20,44 @@ static const QccField attrs[] = {
      "parts that input and output channels fall into; as many as channels: depthwise"},
     {0}};
 
-static QccStatus infer(QccOp *op, const QccType **result)
+QccStatus qcc_conv_infer(const QccOp *op, QccDim dim[4])
 {
     const QccConvAttrs *a = op->attrs;
-    bool has_bias = qcc_op_has(op, 2);
-    QCC_TRY(qcc_op_need_f32(op, 0, has_bias ? 2 : 1));
     QCC_TRY(qcc_op_need_ints(op, "stride", &a->stride, 2));
     QCC_TRY(qcc_op_need_ints(op, "pad", &a->pad, 4));
     QCC_TRY(qcc_op_need_ints(op, "dilation", &a->dilation, 2));
     const QccType *x = qcc_op_real(op, 0), *w = qcc_op_real(op, 1);
     if (x->rank != 4 || w->rank != 4)
-        return qcc_op_error(op,
-                            "'conv2d' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; they are %s "
-                            "and %s",
-                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+        return qcc_op_error(op, "'%s' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; they are %s and %s",
+                            op->def->name, qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
     int64_t c, k[4];
     QCC_TRY(qcc_op_extent(op, 0, 3, &c));
     for (int i = 0; i < 4; i++) QCC_TRY(qcc_op_extent(op, 1, i, &k[i]));
     if (a->groups < 1 || c % a->groups || k[0] % a->groups || c / a->groups != k[3])
         return qcc_op_error(op,
-                            "'conv2d' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; with groups=%lld, "
+                            "'%s' needs x[n,h,w,c] and w[o,kh,kw,c/groups]; with groups=%lld, "
                             "c is %lld in x, w has %lld of it and %lld outputs",
-                            (long long)a->groups, (long long)c, (long long)k[3], (long long)k[0]);
-    QccDim dim[4] = {x->dim[0], {0}, {0}, w->dim[0]};
+                            op->def->name, (long long)a->groups, (long long)c, (long long)k[3],
+                            (long long)k[0]);
+    dim[0] = x->dim[0];
+    dim[3] = w->dim[0];
     for (int i = 0; i < 2; i++)
         QCC_TRY(qcc_infer_window(op, 1 + i, k[1 + i], a->stride.v[i], a->dilation.v[i], a->pad.v[i],
                                  a->pad.v[2 + i], false, &dim[1 + i]));
+    return QCC_OK;
+}
+
+static QccStatus infer(QccOp *op, const QccType **result)
+{
+    QccDim dim[4];
+    bool has_bias = qcc_op_has(op, 2);
+    QCC_TRY(qcc_op_need_f32(op, 0, has_bias ? 2 : 1));
+    QCC_TRY(qcc_conv_infer(op, dim));
     if (has_bias) {
         const QccType *b = qcc_op_real(op, 2);
-        if (b->rank != 1 || !qcc_dim_equal(&b->dim[0], &w->dim[0]))
+        if (b->rank != 1 || !qcc_dim_equal(&b->dim[0], &dim[3]))
             return qcc_op_error(op, "'conv2d' needs a bias for each of %lld outputs; it is %s",
-                                (long long)k[0], qcc_op_type_text(op, 2));
+                                (long long)dim[3].n, qcc_op_type_text(op, 2));
     }
     *result = qcc_type(op->graph->ir, QCC_F32, 4, dim, NULL);
     return QCC_OK;
@@ -91,23 +98,29 @@ static void pixel(const QccProduct *p, const QccConvAttrs *a, const int64_t *xd,
     if (p->bias) qcc_product_bias(p->integer, y, p->bias, wd[0]);
 }
 
+void qcc_conv_run(const QccProduct *p, const QccConvAttrs *a, const QccTensor *in,
+                  const QccTensor *result, QccArena *arena)
+{
+    const int64_t *xd = in[0].dim, *wd = in[1].dim, *yd = result->dim;
+    const QccNumber *w = qcc_product_transpose(p->w, wd[0], wd[1] * wd[2] * wd[3], arena);
+    const QccNumber *nothing = QCC_NEW_ARRAY(arena, xd[3], QccNumber);
+    for (int64_t i = 0; i < result->count; i++) p->y[i].i = 0;
+    QccNumber *y = p->y;
+    for (int64_t n = 0; n < yd[0]; n++) {
+        const QccNumber *image = p->x + n * xd[1] * xd[2] * xd[3];
+        for (int64_t oy = 0; oy < yd[1]; oy++) {
+            for (int64_t ox = 0; ox < yd[2]; ox++, y += yd[3])
+                pixel(p, a, xd, wd, w, image, nothing, oy, ox, y);
+        }
+    }
+}
+
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
     QccProduct p;
     QCC_TRY(qcc_product_init(&p, op, in, result, qcc_op_has(op, 2), arena));
-    const int64_t *xd = in[0].dim, *wd = in[1].dim, *yd = result->dim;
-    const QccNumber *w = qcc_product_transpose(p.w, wd[0], wd[1] * wd[2] * wd[3], arena);
-    const QccNumber *nothing = QCC_NEW_ARRAY(arena, xd[3], QccNumber);
-    for (int64_t i = 0; i < result->count; i++) p.y[i].i = 0;
-    QccNumber *y = p.y;
-    for (int64_t n = 0; n < yd[0]; n++) {
-        const QccNumber *image = p.x + n * xd[1] * xd[2] * xd[3];
-        for (int64_t oy = 0; oy < yd[1]; oy++) {
-            for (int64_t ox = 0; ox < yd[2]; ox++, y += yd[3])
-                pixel(&p, op->attrs, xd, wd, w, image, nothing, oy, ox, y);
-        }
-    }
+    qcc_conv_run(&p, op->attrs, in, result, arena);
     return QCC_OK;
 }
 
@@ -187,7 +200,7 @@ const QccOpDef qcc_op_conv2d = {
     .nout = 1,
     .traits = QCC_TRAIT_CONTRACTION | QCC_TRAIT_HOMOGENEOUS,
     .attr_size = sizeof(QccConvAttrs),
-    .attrs = attrs,
+    .attrs = qcc_conv_fields,
     .quant = {.kind = QCC_QUANT_AFFINE, .weight = 1, .weight_axis = 0, .bias = 2},
     .infer = infer,
     .eval = eval,

@@ -17,30 +17,35 @@ static QccStatus infer_batch(const QccOp *op, const QccType *a, const QccType *b
         dim[i] = is_one(&da) ? db : da;
         if (!is_one(&da) && !is_one(&db) && !qcc_dim_equal(&da, &db))
             return qcc_op_error(op,
-                                "'matmul' needs leading dimensions that broadcast; they are "
+                                "'%s' needs leading dimensions that broadcast; they are "
                                 "those of %s and %s",
-                                qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+                                op->def->name, qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
     }
+    return QCC_OK;
+}
+
+QccStatus qcc_matmul_infer(const QccOp *op, QccDtype dtype, const QccType **result)
+{
+    const QccType *a = qcc_op_real(op, 0), *b = qcc_op_real(op, 1);
+    if (a->rank < 2 || b->rank < 2)
+        return qcc_op_error(op, "'%s' needs a[...,m,k] and b[...,k,n]; they are %s and %s",
+                            op->def->name, qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    if (!qcc_dim_equal(&a->dim[a->rank - 1], &b->dim[b->rank - 2]))
+        return qcc_op_error(op, "'%s' needs a[...,m,k] and b[...,k,n]; k differs in %s and %s",
+                            op->def->name, qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    int rank = a->rank > b->rank ? a->rank : b->rank;
+    QccDim dim[QCC_MAX_RANK];
+    QCC_TRY(infer_batch(op, a, b, rank, dim));
+    dim[rank - 2] = a->dim[a->rank - 2];
+    dim[rank - 1] = b->dim[b->rank - 1];
+    *result = qcc_type(op->graph->ir, dtype, rank, dim, NULL);
     return QCC_OK;
 }
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     QCC_TRY(qcc_op_need_f32(op, 0, 1));
-    const QccType *a = qcc_op_real(op, 0), *b = qcc_op_real(op, 1);
-    if (a->rank < 2 || b->rank < 2)
-        return qcc_op_error(op, "'matmul' needs a[...,m,k] and b[...,k,n]; they are %s and %s",
-                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
-    if (!qcc_dim_equal(&a->dim[a->rank - 1], &b->dim[b->rank - 2]))
-        return qcc_op_error(op, "'matmul' needs a[...,m,k] and b[...,k,n]; k differs in %s and %s",
-                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
-    int rank = a->rank > b->rank ? a->rank : b->rank;
-    QccDim dim[QCC_MAX_RANK];
-    QCC_TRY(infer_batch(op, a, b, rank, dim));
-    dim[rank - 2] = a->dim[a->rank - 2];
-    dim[rank - 1] = b->dim[b->rank - 1];
-    *result = qcc_type(op->graph->ir, QCC_F32, rank, dim, NULL);
-    return QCC_OK;
+    return qcc_matmul_infer(op, QCC_F32, result);
 }
 
 /* Strides of an operand over the result's leading dimensions: 0 where it broadcasts. */
@@ -64,11 +69,8 @@ static void product(const QccProduct *p, const QccNumber *a, const QccNumber *b,
     }
 }
 
-static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
-                      QccArena *arena)
+void qcc_matmul_run(const QccProduct *p, const QccTensor *in, const QccTensor *result)
 {
-    QccProduct p;
-    QCC_TRY(qcc_product_init(&p, op, in, result, false, arena));
     int rank = result->type->rank, ra = in[0].type->rank, rb = in[1].type->rank;
     int64_t m = result->dim[rank - 2], n = result->dim[rank - 1], k = in[0].dim[ra - 1];
     int64_t pitch[QCC_MAX_RANK], sa[QCC_MAX_RANK], sb[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0};
@@ -76,16 +78,24 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     batch_strides(rank, ra, in[0].dim, pitch, sa);
     qcc_dense_strides(rb, in[1].dim, pitch);
     batch_strides(rank, rb, in[1].dim, pitch, sb);
-    for (int64_t i = 0; i < result->count; i++) p.y[i].i = 0;
+    for (int64_t i = 0; i < result->count; i++) p->y[i].i = 0;
     for (int64_t at = 0; at < result->count; at += m * n) {
-        const QccNumber *a = p.x, *b = p.w;
+        const QccNumber *a = p->x, *b = p->w;
         for (int i = 0; i < rank - 2; i++) {
             a += index[i] * sa[i];
             b += index[i] * sb[i];
         }
-        product(&p, a, b, p.y + at, m, k, n);
+        product(p, a, b, p->y + at, m, k, n);
         for (int d = rank - 3; d >= 0 && ++index[d] == result->dim[d]; d--) index[d] = 0;
     }
+}
+
+static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
+                      QccArena *arena)
+{
+    QccProduct p;
+    QCC_TRY(qcc_product_init(&p, op, in, result, false, arena));
+    qcc_matmul_run(&p, in, result);
     return QCC_OK;
 }
 

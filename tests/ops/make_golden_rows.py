@@ -61,6 +61,35 @@ def write_places():
     f.case("scatter", [x, place], y, {"shape": [3, 4]})
 
 
+def write_integers():
+    """Sums of bytes, and quantization that is only played."""
+    a = rng.integers(0, 256, (2, 3, 7)).astype(np.uint8)
+    b = rng.integers(-128, 128, (7, 5)).astype(np.int8)
+    za = rng.integers(0, 256, (3, 1)).astype(np.uint8)
+    zb = rng.integers(-128, 128, 5).astype(np.int8)
+    f = File("matmul_integer")
+    wide = [v.astype(np.int64) for v in (a, b, za, zb)]
+    f.case("plain", [a, b], (wide[0] @ wide[1]).astype(np.int32))
+    f.case("zeros", [a, b, za, zb],
+           ((wide[0] - wide[2]) @ (wide[1] - wide[3])).astype(np.int32))
+    x = rng.integers(0, 256, (1, 4, 5, 2)).astype(np.uint8)
+    w = rng.integers(-128, 128, (3, 2, 3, 2)).astype(np.int8)
+    zw = rng.integers(-128, 128, (3, 1, 1, 1)).astype(np.int8)
+    zx = np.array(77, np.uint8)
+    d, v = x.astype(np.int64) - 77, w.astype(np.int64) - zw.astype(np.int64)
+    d = np.pad(d, ((0, 0), (1, 0), (1, 1), (0, 0)))
+    y = np.zeros((1, 4, 3, 3), np.int32)
+    for _, oy, ox, o in np.ndindex(y.shape):
+        y[0, oy, ox, o] = (d[0, oy:oy + 2, 2 * ox:2 * ox + 3] * v[o]).sum()
+    f = File("conv_integer")
+    f.case("zeros", [x, w, zx, zw], y, {"stride": [1, 2], "pad": [1, 1, 0, 1]})
+    f = File("fake_quant")
+    x = np.array([0, 0.24, 0.26, -0.25, 0.75, 1000, -1000, 3.3], f32)
+    scale, zero = np.array([0.5], f32), np.array([3], f32)
+    f.case("tensor", [x, scale, zero], np.array([0, 0, 0.5, 0, 1, 6, -1.5, 3.5], f32),
+           {"qmin": 0, "qmax": 15}, tol=1e-9)
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -141,3 +170,4 @@ if __name__ == "__main__":
     write_rows()
     write_places()
     write_recurrences()
+    write_integers()

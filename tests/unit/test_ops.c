@@ -405,13 +405,14 @@ static void compute(const QccOp *op, const Case *c, const QccTensor *out)
     qcc_expr_init(&e, arena);
     int arg[3];
     const void *data[3];
-    uint8_t stride[3] = {1, 1, 1};
+    uint8_t stride[3];
     for (int i = 0; i < c->nin; i++) {
         QccDtype dtype = c->in[i].type->dtype;
         void *wide = qcc_alloc_aligned(arena, (size_t)c->in[i].count * 8 + 8, 64);
         qcc_widen(wide, dtype, c->in[i].data, 0, c->in[i].count);
         arg[i] = qcc_expr_arg(&e, i, qcc_expr_type_of(dtype));
         data[i] = wide;
+        stride[i] = c->in[i].count > 1 || out->count == 1;
     }
     e.result = op->def->map(op, &e, arg);
     void *wide = qcc_alloc_aligned(arena, (size_t)out->count * 8 + 8, 64);
