@@ -69,6 +69,32 @@ typedef struct Packed {
     int constant;
 } Packed;
 
+static const QccBlob *pack(QccArena *arena, const QccKernel *k, const QccTarget *t,
+                           const QccBlob *weight)
+{
+    int64_t size = qcc_pack_size(k, t);
+    void *data = qcc_alloc_aligned(arena, (size_t)(size + QCC_READ_SLACK), 64);
+    qcc_pack(data, k, t, weight->data);
+    return qcc_blob(arena, QCC_U8, 1, &size, data, false);
+}
+
+/* The pool's blob of the same bytes, made when there is none. */
+static const QccBlob *pack_in_pool(QccPackPool *pool, const QccKernel *k, const QccTarget *t,
+                                   const QccBlob *weight)
+{
+    QccArena *arena = qcc_arena_sub(pool->arena);
+    const QccBlob *fresh = pack(arena, k, t, weight), *known;
+    int64_t at = -1;
+    while ((known = qcc_table_next(&pool->packed, fresh->hash, &at)))
+        if (known->size == fresh->size &&
+            memcmp(known->data, fresh->data, (size_t)fresh->size) == 0) {
+            qcc_arena_free(arena);
+            return known;
+        }
+    qcc_table_add(&pool->packed, fresh->hash, (QccBlob *)(uintptr_t)fresh);
+    return fresh;
+}
+
 static int pack_weight(QccLowering *l, int kernel, const QccBlob *weight)
 {
     uint64_t hash = qcc_hash(qcc_hash(0, &kernel, sizeof kernel), &weight->hash, sizeof(uint64_t));
@@ -79,13 +105,12 @@ static int pack_weight(QccLowering *l, int kernel, const QccBlob *weight)
             memcmp(p->weight->data, weight->data, (size_t)weight->size) == 0)
             return p->constant;
     const QccKernel *k = l->out->kernel[kernel];
-    int64_t size = qcc_pack_size(k, l->target);
-    void *data = qcc_alloc_aligned(l->arena, (size_t)(size + QCC_READ_SLACK), 64);
-    qcc_pack(data, k, l->target, weight->data);
+    const QccBlob *packed = l->pool ? pack_in_pool(l->pool, k, l->target, weight)
+                                    : pack(l->arena, k, l->target, weight);
     p = QCC_NEW(l->arena, Packed);
     p->kernel = kernel;
     p->weight = weight;
-    p->constant = qcc_add_constant(l, qcc_blob(l->arena, QCC_U8, 1, &size, data, false));
+    p->constant = qcc_add_constant(l, packed);
     qcc_table_add(&l->packed, hash, p);
     return p->constant;
 }

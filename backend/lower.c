@@ -14,6 +14,7 @@ QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const 
         .g = g,
         .target = target,
         .taps = options && options->taps,
+        .pool = options ? options->pool : NULL,
         .out = QCC_NEW(arena, QccLowered),
     };
     l->out->graph = g;

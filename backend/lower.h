@@ -7,6 +7,7 @@
 #define QCC_BACKEND_LOWER_H
 
 #include "backend/target.h"
+#include "ir/base/table.h"
 
 typedef enum QccBufferKind {
     QCC_BUFFER_ARENA, /* offset in the session's activation arena */
@@ -71,8 +72,15 @@ typedef struct QccLowered {
     int64_t live_peak;  /* the largest sum of live values: what no plan can beat */
 } QccLowered;
 
+/* Packed weights that the lowerings of one program share. One thread at a time. */
+typedef struct QccPackPool {
+    QccArena *arena; /* where they lie; outlives the lowerings */
+    QccTable packed; /* QccBlob by content */
+} QccPackPool;
+
 typedef struct QccLowerOptions {
-    bool taps; /* every value of the top level keeps a place of its own until the end */
+    bool taps;         /* every value of the top level keeps a place of its own until the end */
+    QccPackPool *pool; /* NULL: packed weights lie in the lowering's arena */
 } QccLowerOptions;
 
 /* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed.

@@ -64,6 +64,7 @@ typedef struct QccLowering {
     const QccGraph *g;
     const QccTarget *target;
     bool taps;
+    QccPackPool *pool; /* NULL: none */
     QccLowered *out;
     QccTable values; /* QccValueInfo by value */
     int nop;

@@ -13,6 +13,7 @@ typedef struct Pair {
 } Pair;
 
 typedef struct Cloner {
+    QccIr *ir; /* of the copy */
     QccArena *arena, *scratch;
     QccTable pairs;
 } Cloner;
@@ -42,9 +43,23 @@ static QccValue *copy_of(const Cloner *c, const QccValue *from)
 
 static void copy_ops(Cloner *c, QccGraph *to, const QccGraph *from);
 
+/* The same type, interned where the copy lives. */
+static const QccType *type_in(QccIr *ir, const QccType *t)
+{
+    QccDim dim[QCC_MAX_RANK];
+    for (int i = 0; i < t->rank; i++) {
+        dim[i] = t->dim[i];
+        for (int k = 0; k < 2; k++) {
+            const QccSymbol *s = dim[i].sym[k];
+            if (s) dim[i].sym[k] = qcc_symbol(ir, s->name, s->min, s->max);
+        }
+    }
+    return qcc_type(ir, t->dtype, t->rank, dim, t->quant);
+}
+
 static void copy_value(Cloner *c, const QccValue *from, QccValue *to)
 {
-    to->type = from->type;
+    to->type = c->ir == from->graph->ir ? from->type : type_in(c->ir, from->type);
     to->has_range = from->has_range;
     to->lo = from->lo;
     to->hi = from->hi;
@@ -70,9 +85,14 @@ static void copy_ops(Cloner *c, QccGraph *to, const QccGraph *from)
 
 QccGraph *qcc_graph_clone(const QccGraph *g, QccArena *arena)
 {
-    Cloner c = {.arena = arena, .scratch = qcc_arena_sub(arena)};
+    return qcc_graph_clone_into(g->ir, g, arena);
+}
+
+QccGraph *qcc_graph_clone_into(QccIr *ir, const QccGraph *g, QccArena *arena)
+{
+    Cloner c = {.ir = ir, .arena = arena, .scratch = qcc_arena_sub(arena)};
     qcc_table_init(&c.pairs, c.scratch);
-    QccGraph *copy = qcc_graph_new(g->ir, arena, g->name);
+    QccGraph *copy = qcc_graph_new(ir, arena, g->name);
     for (int i = 0; i < g->nsymbol; i++) {
         const QccSymbol *s = g->symbol[i];
         qcc_graph_symbol(copy, s->name, s->min, s->max);
@@ -89,17 +109,28 @@ QccGraph *qcc_graph_clone(const QccGraph *g, QccArena *arena)
 
 /* ---- binding symbols ------------------------------------------------------------------------ */
 
+/* The extent of symbol i; 0: it stays. */
+static int64_t extent_of(const QccGraph *g, const int64_t *extent, int i)
+{
+    return extent ? extent[i] : g->symbol[i]->min;
+}
+
 static QccStatus bind_dim(QccGraph *g, const int64_t *extent, QccDim *d)
 {
+    int kept = 0;
     for (int k = 0; k < 2; k++) {
-        if (!d->sym[k]) continue;
+        const QccSymbol *s = d->sym[k];
+        if (!s) continue;
         int i = 0;
-        while (i < g->nsymbol && g->symbol[i] != d->sym[k]) i++;
+        while (i < g->nsymbol && g->symbol[i] != s) i++;
         assert(i < g->nsymbol);
-        if (!qcc_mul_i64(&d->n, d->n, extent[i]))
+        int64_t n = extent_of(g, extent, i);
+        d->sym[k] = NULL;
+        if (n == 0)
+            d->sym[kept++] = s;
+        else if (!qcc_mul_i64(&d->n, d->n, n))
             return qcc_error(&g->ir->diags, (QccLoc){0}, "an extent of graph '%s' overflows",
                              g->name);
-        d->sym[k] = NULL;
     }
     return QCC_OK;
 }
@@ -109,9 +140,10 @@ QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent)
     QccDiags *d = &g->ir->diags;
     for (int i = 0; i < g->nsymbol; i++) {
         const QccSymbol *s = g->symbol[i];
-        if (extent[i] < s->min || extent[i] > s->max)
+        int64_t n = extent_of(g, extent, i);
+        if (n && (n < s->min || n > s->max))
             return qcc_error(d, (QccLoc){0}, "symbol '%s' is %lld; it must lie in %lld..%lld",
-                             s->name, (long long)extent[i], (long long)s->min, (long long)s->max);
+                             s->name, (long long)n, (long long)s->min, (long long)s->max);
     }
     for (int i = 0; i < g->nparam; i++) {
         const QccType *t = g->param[i]->type;
@@ -123,6 +155,9 @@ QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent)
         qcc_value_set_type(g->param[i], qcc_type(g->ir, t->dtype, t->rank, dim, t->quant));
     }
     for (QccOp *op = g->first; op; op = op->next) QCC_TRY(qcc_op_reinfer(op));
-    g->nsymbol = 0;
+    int kept = 0;
+    for (int i = 0; i < g->nsymbol; i++)
+        if (extent_of(g, extent, i) == 0) g->symbol[kept++] = g->symbol[i];
+    g->nsymbol = kept;
     return QCC_OK;
 }

@@ -82,6 +82,8 @@ QccGraph *qcc_graph_new(QccIr *ir, QccArena *arena, const char *name);
 QccGraph *qcc_graph_new_body(QccOp *op);
 /* A deep copy in `arena`; blobs are shared, so the arena must not outlive their owner. */
 QccGraph *qcc_graph_clone(const QccGraph *g, QccArena *arena);
+/* The same with the types of another context, which then alone is used by what becomes of it. */
+QccGraph *qcc_graph_clone_into(QccIr *ir, const QccGraph *g, QccArena *arena);
 
 /* `name` is made unique when it is taken; NULL: "t1", "t2", ... */
 QccValue *qcc_graph_add_param(QccGraph *g, const char *name, const QccType *type);
@@ -122,8 +124,8 @@ void qcc_graph_set_prop(QccGraph *g, const char *prop);
 void qcc_graph_clear_prop(QccGraph *g, const char *prop);
 bool qcc_graph_has_prop(const QccGraph *g, const char *prop);
 
-/* Replaces symbols by numbers everywhere: extent[i] for g->symbol[i], which then are gone. After a
- * failure the graph is of no more use. */
+/* Replaces symbols by numbers everywhere: extent[i] for g->symbol[i], which then is gone; 0: it
+ * stays. NULL: each by the least that it may be. After a failure the graph is of no more use. */
 QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent);
 
 /* ---- asking ------------------------------------------------------------------------------- */

@@ -160,7 +160,7 @@ static void put_data(Printer *p, const QccBlob *blob)
 
 /* ---- types ---------------------------------------------------------------------------------- */
 
-static void put_dim(QccBuf *buf, const QccDim *d)
+void qcc_dim_print(QccBuf *buf, const QccDim *d)
 {
     if (!d->sym[0] || d->n != 1) qcc_buf_printf(buf, "%lld", (long long)d->n);
     for (int k = 0; k < 2 && d->sym[k]; k++) {
@@ -227,7 +227,7 @@ static void put_type(Printer *p, const QccType *t)
     qcc_buf_printf(p->buf, "%s[", qcc_dtype_name(t->dtype));
     for (int i = 0; i < t->rank; i++) {
         if (i) qcc_buf_puts(p->buf, ",");
-        put_dim(p->buf, &t->dim[i]);
+        qcc_dim_print(p->buf, &t->dim[i]);
     }
     qcc_buf_puts(p->buf, "]");
     if (t->quant) put_quant(p, t);

@@ -108,6 +108,8 @@ QccStatus qcc_type_check(QccIr *ir, QccLoc loc, const QccType *t);
 /* Whether `quant` (may be NULL) has the right number of entries for this shape. */
 bool qcc_quant_fits(const QccQuant *quant, int rank, const QccDim *dim);
 
+/* "2*N*S" */
+void qcc_dim_print(QccBuf *buf, const QccDim *d);
 /* "u8[1,56,56,64] q(0.0311: 61)"; long lists of scales as their hash. */
 void qcc_type_print(QccBuf *buf, const QccType *t);
 

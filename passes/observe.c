@@ -133,14 +133,6 @@ static void pair_with_clone(QccObservations *o, QccPassCtx *ctx, const QccGraph 
     }
 }
 
-/* Symbols become the least that they may be: one sample at a time. */
-static QccStatus bind_least(QccGraph *g, QccArena *arena)
-{
-    int64_t *extent = QCC_NEW_ARRAY(arena, g->nsymbol + 1, int64_t);
-    for (int i = 0; i < g->nsymbol; i++) extent[i] = g->symbol[i]->min;
-    return qcc_graph_bind(g, extent);
-}
-
 /* How many samples one run takes: the common first extent of the parameters, if samples are of
  * extent 1; see QccDataset. */
 static int64_t batch_of(const QccGraph *g)
@@ -204,7 +196,7 @@ QccStatus qcc_observations_collect(QccPassCtx *ctx, QccGraph *g)
     QccGraph *runs = g;
     if (g->nsymbol) {
         runs = qcc_graph_clone(g, o->arena);
-        QCC_TRY(bind_least(runs, o->arena));
+        QCC_TRY(qcc_graph_bind(runs, NULL)); /* one sample at a time */
         pair_with_clone(o, ctx, g, runs);
     }
     o->by_tapped = QCC_NEW_ARRAY(o->arena, o->n, Observed *);

@@ -16,7 +16,8 @@
 
 /* One kernel's way from text to address. Each has an arena of its own, because they run at once. */
 typedef struct Job {
-    QccProgram *program;
+    QccContext *context;
+    const QccInstance *instance;
     QccCode *code;
     const QccKernel *kernel;
     QccMem mem;
@@ -31,7 +32,7 @@ typedef struct Job {
 static void load_job(void *user)
 {
     Job *j = user;
-    QccCache *cache = j->program->context->cache;
+    QccCache *cache = j->context->cache;
     if (!cache) return;
     j->code->cached = qcc_cache_load(cache, j->arena, j->code->text, strlen(j->code->text),
                                      &j->object, &j->size, &j->note);
@@ -40,9 +41,9 @@ static void load_job(void *user)
 static void emit_job(void *user)
 {
     Job *j = user;
-    const QccContext *c = j->program->context;
+    const QccContext *c = j->context;
     double start = qcc_now_ms();
-    j->status = c->codegen->compile(j->kernel, j->program->lowered->target, j->arena, &j->object,
+    j->status = c->codegen->compile(j->kernel, j->instance->lowered->target, j->arena, &j->object,
                                     &j->size, &j->error, NULL);
     j->code->compile_ms = qcc_now_ms() - start;
     if (j->status == QCC_OK && c->cache)
@@ -110,39 +111,39 @@ static const char *code_text(QccArena *arena, const QccKernel *k, const QccTarge
     return b.data;
 }
 
-static QccStatus report(QccContext *c, const Job *j, const QccKernel *k)
+static QccStatus report(const Job *j)
 {
-    QccDiags *d = &c->ir->diags;
+    QccDiags *d = &j->instance->ir->diags;
     if (j->note)
         qcc_note(d, (QccLoc){0}, "a cached kernel is of no use and was made anew: %s", j->note);
     if (j->status == QCC_OK) return QCC_OK;
     QccBuf title;
-    qcc_buf_init(&title, j->program->arena);
-    qcc_kernel_title(&title, k);
+    qcc_buf_init(&title, j->instance->arena);
+    qcc_kernel_title(&title, j->kernel);
     return qcc_fail(d, j->status, (QccLoc){0}, "kernel '%s' cannot be compiled: %s", title.data,
                     j->error ? j->error : qcc_status_name(j->status));
 }
 
-static QccStatus compile(QccProgram *p, Job *job, int n, pthreadpool_t pool, bool require_cache)
+static QccStatus compile(QccInstance *instance, QccContext *c, Job *job, int n, pthreadpool_t pool,
+                         bool require_cache)
 {
-    QccContext *c = p->context;
     pthreadpool_parallelize_1d(pool, look_up, job, (size_t)n, 0);
     int missing = 0;
     for (int i = 0; i < n; i++) {
-        if (job[i].status != QCC_OK) return report(c, &job[i], job[i].kernel);
+        if (job[i].status != QCC_OK) return report(&job[i]);
         missing += !job[i].code->fn;
     }
     if (missing && require_cache)
-        return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+        return qcc_fail(&instance->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
                         "%d of %d kernels are not in the cache, and compiling was ruled out",
                         missing, n);
     if (missing && !qcc_context_codegen(c, true)) return QCC_ERROR_UNSUPPORTED;
     if (missing) pthreadpool_parallelize_1d(pool, emit, job, (size_t)n, 0);
-    for (int i = 0; i < n; i++) QCC_TRY(report(c, &job[i], job[i].kernel));
+    for (int i = 0; i < n; i++) QCC_TRY(report(&job[i]));
     return QCC_OK;
 }
 
-QccStatus qcc_program_compile(QccProgram *p, bool require_cache)
+QccStatus qcc_instance_compile(QccInstance *p, QccContext *context, bool require_cache)
 {
     const QccLowered *l = p->lowered;
     double start = qcc_now_ms();
@@ -150,19 +151,20 @@ QccStatus qcc_program_compile(QccProgram *p, bool require_cache)
     Job *job = QCC_NEW_ARRAY(p->arena, l->nkernel, Job);
     for (int i = 0; i < l->nkernel; i++) {
         p->code[i].text = code_text(p->arena, l->kernel[i], l->target);
-        job[i] = (Job){.program = p,
+        job[i] = (Job){.context = context,
+                       .instance = p,
                        .code = &p->code[i],
                        .kernel = l->kernel[i],
-                       .mem = {.realloc = p->context->mem.realloc, .user = p->context->mem.user}};
+                       .mem = {.realloc = p->mem.realloc, .user = p->mem.user}};
         job[i].arena = qcc_arena_new(&job[i].mem);
         if (!job[i].arena) return QCC_ERROR_MEMORY;
         qcc_arena_defer(p->arena, free_arena, job[i].arena);
     }
-    int threads = p->context->threads < l->nkernel ? p->context->threads : l->nkernel;
+    int threads = context->threads < l->nkernel ? context->threads : l->nkernel;
     QccArena *scratch = qcc_arena_sub(p->arena);
     pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
     if (pool) qcc_arena_defer(scratch, free_pool, pool);
-    QccStatus status = compile(p, job, l->nkernel, pool, require_cache);
+    QccStatus status = compile(p, context, job, l->nkernel, pool, require_cache);
     qcc_arena_free(scratch);
     p->compile_ms = qcc_now_ms() - start;
     return status;
@@ -183,7 +185,8 @@ static QccStatus dump_file(QccContext *c, QccArena *arena, const char *folder, i
 }
 
 typedef struct Dumping {
-    const QccProgram *program;
+    QccContext *context;
+    const QccInstance *instance;
     const char *folder;
     QccArena *arena;
 } Dumping;
@@ -191,8 +194,8 @@ typedef struct Dumping {
 static QccStatus dump_kernels(void *user)
 {
     Dumping *d = user;
-    const QccProgram *p = d->program;
-    QccContext *c = p->context;
+    const QccInstance *p = d->instance;
+    QccContext *c = d->context;
     if (!p->lowered) return QCC_OK;
     if (mkdir(d->folder, 0777) != 0 && errno != EEXIST)
         return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = d->folder},
@@ -221,9 +224,11 @@ static QccStatus dump_kernels(void *user)
 
 QccStatus qcc_program_dump_kernels(const QccProgram *program, const char *folder)
 {
-    Dumping d = {program, folder, qcc_arena_new(&program->context->mem)};
-    if (!d.arena) return QCC_ERROR_MEMORY;
-    QccStatus status = qcc_guard(program->context, dump_kernels, &d);
+    QccContext *c = program->context;
+    QccInstance *instance = qcc_program_last_instance(program);
+    Dumping d = {c, instance, folder, qcc_arena_new(&c->mem)};
+    QccStatus status = d.arena ? qcc_guard(c, dump_kernels, &d) : QCC_ERROR_MEMORY;
     qcc_arena_free(d.arena);
+    qcc_instance_unref(instance);
     return status;
 }

@@ -36,13 +36,50 @@ static void run_guarded(void *user)
     g->status = g->fn(g->user);
 }
 
-QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user)
+QccStatus qcc_guard_mem(QccMem *mem, QccStatus (*fn)(void *user), void *user)
 {
     Guarded g = {.fn = fn, .user = user};
     fenv_t host = qcc_fp_enter();
-    bool done = qcc_mem_protect(&context->mem, run_guarded, &g);
+    bool done = qcc_mem_protect(mem, run_guarded, &g);
     qcc_fp_leave(&host);
     return done ? g.status : QCC_ERROR_MEMORY;
+}
+
+QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user)
+{
+    return qcc_guard_mem(&context->mem, fn, user);
+}
+
+typedef struct Nested {
+    QccMem *mem;
+    QccStatus (*fn)(void *user);
+    void *user;
+} Nested;
+
+static QccStatus guard_inner(void *user)
+{
+    Nested *n = user;
+    return qcc_guard_mem(n->mem, n->fn, n->user);
+}
+
+QccStatus qcc_guard_both(QccMem *a, QccMem *b, QccStatus (*fn)(void *user), void *user)
+{
+    Nested inner = {b, fn, user};
+    return qcc_guard_mem(a, guard_inner, &inner);
+}
+
+void *qcc_host_new(const QccMem *mem, size_t size)
+{
+    void *p = mem->realloc ? mem->realloc(mem->user, NULL, size) : malloc(size);
+    return p ? memset(p, 0, size) : NULL;
+}
+
+void qcc_host_free(const QccMem *mem, void *p)
+{
+    if (mem->realloc)
+        mem->realloc(mem->user, p, 0);
+    else
+        free(p);
 }
 
 /* ---- stores ---------------------------------------------------------------------------------- */
@@ -116,11 +153,8 @@ QccStatus qcc_context_new(QccContext **context, const QccContextOptions *given)
 {
     QccContextOptions options = take_options(given);
     QccMem mem = {.realloc = options.realloc, .user = options.realloc_user};
-    *context =
-        mem.realloc ? mem.realloc(mem.user, NULL, sizeof **context) : malloc(sizeof **context);
-    if (!*context) return QCC_ERROR_MEMORY;
-    QccContext *c = *context;
-    memset(c, 0, sizeof *c);
+    QccContext *c = *context = qcc_host_new(&mem, sizeof *c);
+    if (!c) return QCC_ERROR_MEMORY;
     c->mem = mem;
     pthread_mutex_init(&c->lock, NULL);
     Opening o = {c, &options};
@@ -139,10 +173,7 @@ void qcc_context_free(QccContext *context)
     qcc_arena_free(context->arena);
     pthread_mutex_destroy(&context->lock);
     QccMem mem = context->mem;
-    if (mem.realloc)
-        mem.realloc(mem.user, context, 0);
-    else
-        free(context);
+    qcc_host_free(&mem, context);
 }
 
 int qcc_cpu_count(void)
@@ -152,36 +183,46 @@ int qcc_cpu_count(void)
 
 /* ---- the LLVM module ------------------------------------------------------------------------- */
 
+/* Where the module is, and why it cannot be used. Lies on the stack: the context's memory belongs
+ * to its own thread. */
+typedef struct ModulePath {
+    char path[4096]; /* empty: not known */
+    char why[1024];
+} ModulePath;
+
 /* Beside the library that this function is in: LIBDIR/qcc/qcc-llvm.so. */
-static const char *module_path(QccContext *context)
+static void find_module(ModulePath *m, const QccContext *context)
 {
-    if (context->module_path) return context->module_path;
-    const char *environment = secure_getenv("QCC_LLVM_MODULE");
-    if (environment) return environment;
+    const char *path = context->module_path;
+    if (!path) path = secure_getenv("QCC_LLVM_MODULE");
+    if (path) {
+        snprintf(m->path, sizeof m->path, "%s", path);
+        return;
+    }
     Dl_info info;
-    if (!dladdr((const void *)(uintptr_t)&qcc_context_new, &info) || !info.dli_fname) return NULL;
+    if (!dladdr((const void *)(uintptr_t)&qcc_context_new, &info) || !info.dli_fname) return;
     const char *slash = strrchr(info.dli_fname, '/');
-    if (!slash) return NULL;
-    return qcc_sprintf(context->arena, "%.*s/qcc/qcc-llvm.so", (int)(slash - info.dli_fname),
-                       info.dli_fname);
+    if (slash)
+        snprintf(m->path, sizeof m->path, "%.*s/qcc/qcc-llvm.so", (int)(slash - info.dli_fname),
+                 info.dli_fname);
 }
 
-static const QccCodegen *open_module(QccContext *context, const char *path, const char **why)
+static const QccCodegen *open_module(ModulePath *m)
 {
-    *why = "its path is not known";
-    if (!path) return NULL;
+    snprintf(m->why, sizeof m->why, "its path is not known");
+    if (!m->path[0]) return NULL;
     /* Never closed: LLVM keeps state for the process's life. */
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *handle = dlopen(m->path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-        *why = qcc_strdup(context->arena, dlerror());
+        snprintf(m->why, sizeof m->why, "%s", dlerror());
         return NULL;
     }
     QccCodegenQueryFn *query;
     *(void **)&query = dlsym(handle, QCC_CODEGEN_SYMBOL);
     const QccCodegen *codegen = query ? query(QCC_CODEGEN_ABI) : NULL;
     if (!codegen || codegen->abi != QCC_CODEGEN_ABI) {
-        *why = qcc_sprintf(context->arena, "its interface is %u and %u is wanted",
-                           codegen ? codegen->abi : 0u, (unsigned)QCC_CODEGEN_ABI);
+        snprintf(m->why, sizeof m->why, "its interface is %u and %u is wanted",
+                 codegen ? codegen->abi : 0u, (unsigned)QCC_CODEGEN_ABI);
         return NULL;
     }
     return codegen;
@@ -189,14 +230,21 @@ static const QccCodegen *open_module(QccContext *context, const char *path, cons
 
 const QccCodegen *qcc_context_codegen(QccContext *context, bool required)
 {
-    if (context->codegen) return context->codegen;
-    const char *path = module_path(context), *why;
-    context->codegen = open_module(context, path, &why);
-    if (context->codegen || !required) return context->codegen;
-    qcc_fail(&context->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
-             "kernels must be compiled, and the LLVM module %s%s%s cannot be used: %s",
-             path ? "'" : "", path ? path : "", path ? "'" : "", why);
-    qcc_note(&context->ir->diags, (QccLoc){0},
+    ModulePath m = {0};
+    pthread_mutex_lock(&context->lock);
+    if (!context->codegen) {
+        find_module(&m, context);
+        context->codegen = open_module(&m);
+    }
+    const QccCodegen *codegen = context->codegen;
+    pthread_mutex_unlock(&context->lock);
+    if (codegen || !required) return codegen;
+    const char *quote = m.path[0] ? "'" : "";
+    QccDiags diags = {.fn = context->ir->diags.fn, .user = context->ir->diags.user};
+    qcc_fail(&diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+             "kernels must be compiled, and the LLVM module %s%s%s cannot be used: %s", quote,
+             m.path, quote, m.why);
+    qcc_note(&diags, (QccLoc){0},
              "a model whose kernels are all in the cache needs no LLVM module");
     return NULL;
 }

@@ -36,7 +36,7 @@ struct QccContext {
     void *progress_user;
     int threads;
     const char *module_path;
-    pthread_mutex_t lock;      /* the LLVM module's state, and runs that intern types */
+    pthread_mutex_t lock;      /* guards codegen */
     const QccCodegen *codegen; /* NULL until a kernel is in no cache */
 };
 
@@ -63,21 +63,56 @@ typedef struct QccCode {
     int64_t bytes;
 } QccCode;
 
+/* A program for one set of extents. Has types and memory of its own, so that it is made and run
+ * beside whatever else the context does. */
+typedef struct QccInstance {
+    atomic_int refs;
+    QccMem mem;
+    QccArena *arena;
+    QccIr *ir;
+    pthread_mutex_t lock; /* held by runs that intern types */
+    int64_t *extent;      /* one a symbol of the program */
+    QccGraph *graph;      /* without symbols */
+    QccLowered *lowered;  /* NULL: interpreted */
+    QccCode *code;        /* one a kernel of `lowered` */
+    bool *stage_input;    /* inputs that kernels read past the end of, one a parameter */
+    double lower_ms, compile_ms;
+} QccInstance;
+
+/* How many instances a program keeps, and a session what it needs to run them. */
+enum { QCC_INSTANCES = 8 };
+
+/* What a program makes as it goes. */
+typedef struct QccInstances {
+    pthread_mutex_t lock; /* guards all */
+    QccMem *mem;          /* of the program */
+    QccPackPool pool;     /* weights, which all have in common */
+    int n;
+    QccInstance *item[QCC_INSTANCES]; /* the last used one first */
+} QccInstances;
+
 struct QccProgram {
     QccContext *context;
-    QccStore *store; /* keeps the constants alive */
+    QccMem mem;
     QccArena *arena;
-    QccGraph *graph;     /* without symbols */
-    QccLowered *lowered; /* NULL: interpreted */
-    QccCode *code;       /* one a kernel of `lowered` */
-    bool *stage_input;   /* inputs that kernels read past the end of, one a parameter */
-    bool taps;
-    double lower_ms, compile_ms;
+    QccStore *store;         /* keeps the constants alive */
+    QccGraph *graph;         /* with symbols */
+    QccTensorInfo *info;     /* of its inputs, then of its outputs */
+    const QccTarget *target; /* NULL: interpreted */
+    bool taps, require_cache;
+    QccInstances *instances;
 };
 
 /* Runs fn under the context's memory edge and in the default floating-point environment;
  * QCC_ERROR_MEMORY when memory ran out. The context's thread only. */
 QccStatus qcc_guard(QccContext *context, QccStatus (*fn)(void *user), void *user);
+/* Runs fn under the edge of a memory, or of two. */
+QccStatus qcc_guard_mem(QccMem *mem, QccStatus (*fn)(void *user), void *user);
+QccStatus qcc_guard_both(QccMem *a, QccMem *b, QccStatus (*fn)(void *user), void *user);
+
+/* Zeroed bytes of the host's allocator for what holds a QccMem itself; NULL: none left. */
+void *qcc_host_new(const QccMem *mem, size_t size);
+void qcc_host_free(const QccMem *mem, void *p);
 
 QccStore *qcc_store_new(QccMem *mem);
 QccStore *qcc_store_ref(QccStore *store);
@@ -87,11 +122,30 @@ void qcc_store_unref(QccStore *store);
 const QccFacade *qcc_facade(void);
 
 /* The LLVM module, opened at the first call; NULL when there is none, with a diagnostic when it is
- * required. */
+ * required. Any thread. */
 const QccCodegen *qcc_context_codegen(QccContext *context, bool required);
 
+/* The instance for these extents (one a symbol; NULL: the least), made when there is none. A
+ * reference for the caller. Any thread. */
+QccStatus qcc_program_instance(QccInstance **instance, const QccProgram *program,
+                               const int64_t *extent);
+/* The one that was asked for last. A reference for the caller. Any thread. */
+QccInstance *qcc_program_last_instance(const QccProgram *program);
+void qcc_instance_unref(QccInstance *instance);
+
 /* Makes code for every kernel of a lowered graph: cache, else codegen; several at a time. */
-QccStatus qcc_program_compile(QccProgram *program, bool require_cache);
+QccStatus qcc_instance_compile(QccInstance *instance, QccContext *context, bool require_cache);
+
+/* The extents (0: not known yet) that n values, parameters of a graph with `nsymbol` symbols, give
+ * its symbols when they have these shapes: adds what it learns to extent[nsymbol]. Errors when a
+ * shape does not fit the value's type or what is known, or lies outside the bounds. */
+QccStatus qcc_bind_shapes(int64_t *extent, QccDiags *diags, const QccGraph *g,
+                          QccValue *const *value, const int64_t *const *shape, int n);
+/* The same of all parameters, for all symbols: what no shape says takes its least value. */
+QccStatus qcc_bind_extents(int64_t *extent, QccDiags *diags, const QccGraph *g,
+                           const int64_t *const *shape);
+/* The shape of a type once its symbols are known. */
+void qcc_bound_shape(int64_t *shape, const QccGraph *g, const QccType *type, const int64_t *extent);
 
 /* CPUs this process may use. */
 int qcc_threads_available(void);

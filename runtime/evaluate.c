@@ -64,8 +64,8 @@ static QccStatus cut_softmax(Evaluating *e, Side *s)
         if (!used) qcc_op_remove(op);
     }
     QccModel model = {.context = e->context, .store = s->program->store, .module = &module};
-    QccProgramOptions options = {.size = sizeof options, .interpret = !s->program->lowered};
-    if (s->program->lowered) options.target = s->program->lowered->target->name;
+    QccProgramOptions options = {.size = sizeof options, .interpret = !s->program->target};
+    if (s->program->target) options.target = s->program->target->name;
     QCC_TRY(qcc_program_new(&s->cut, &model, &options));
     s->program = s->cut;
     return QCC_OK;
@@ -80,16 +80,18 @@ static QccStatus open_side(Evaluating *e, Side *s, const QccProgram *program)
     int n = qcc_program_output_count(s->program);
     s->outputs = QCC_NEW_ARRAY(e->arena, n, QccBuffer);
     for (int i = 0; i < n; i++) {
-        const QccType *t = qcc_graph_result(s->program->graph, i)->type;
-        QccDtype dtype = t->quant ? QCC_F32 : t->dtype;
-        int64_t count = qcc_type_count(t);
+        QccTensorInfo info;
+        QCC_TRY(qcc_program_output(s->program, i, &info));
+        QccDtype dtype = info.quantized ? QCC_F32 : info.dtype;
+        int64_t count = 1;
+        for (int d = 0; d < info.rank; d++) count *= info.shape[d];
         void *data = qcc_alloc_aligned(e->arena, (size_t)qcc_dtype_size(dtype, count), 64);
         s->outputs[i] = (QccBuffer){.data = data, .dtype = dtype};
         if (i > 0) continue;
         if (dtype != QCC_F32)
             return qcc_fail(&e->context->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
-                            "evaluation needs an f32 output, '%s' is %s",
-                            qcc_graph_result(s->program->graph, 0)->name, qcc_dtype_name(dtype));
+                            "evaluation needs an f32 output, '%s' is %s", info.name,
+                            qcc_dtype_name(dtype));
         s->y = data;
         s->n = count;
     }
@@ -205,7 +207,9 @@ static QccStatus evaluate(void *user)
 {
     Evaluating *e = user;
     QccContext *c = e->context;
-    const QccGraph *g = e->program->graph;
+    /* One sample at a time. */
+    QccGraph *g = qcc_graph_clone(e->program->graph, e->arena);
+    QCC_TRY(qcc_graph_bind(g, NULL));
     const QccModule *module = e->options.model ? e->options.model->module : NULL;
     if (!c->facade)
         return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},

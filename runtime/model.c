@@ -91,13 +91,6 @@ static QccValue *find_input(const QccGraph *g, const char *name)
     return NULL;
 }
 
-/* Finds the extent that the wanted one gives the single symbol of dimension d; 0: none. */
-static int64_t solve(const QccDim *d, int64_t wanted)
-{
-    if (!d->sym[0] || d->sym[1] || d->n <= 0 || wanted % d->n != 0) return 0;
-    return wanted / d->n;
-}
-
 static QccStatus set_shape(void *user)
 {
     Shaping *s = user;
@@ -113,26 +106,7 @@ static QccStatus set_shape(void *user)
         return qcc_fail(diags, QCC_ERROR_USAGE, none, "'%s' has %d dimensions, the shape has %d",
                         input->name, t->rank, s->rank);
     int64_t *extent = QCC_NEW_ARRAY(g->arena, g->nsymbol, int64_t);
-    for (int i = 0; i < t->rank; i++) {
-        if (!t->dim[i].sym[0]) {
-            if (t->dim[i].n == s->shape[i]) continue;
-            return qcc_fail(diags, QCC_ERROR_USAGE, none,
-                            "dimension %d of '%s' is %lld in the model, the shape says %lld", i,
-                            input->name, (long long)t->dim[i].n, (long long)s->shape[i]);
-        }
-        const QccSymbol *symbol = t->dim[i].sym[0];
-        int64_t n = solve(&t->dim[i], s->shape[i]);
-        if (n < symbol->min || n > symbol->max)
-            return qcc_fail(diags, QCC_ERROR_USAGE, none,
-                            "%lld is no extent for dimension %d of '%s': %s lies in %lld..%lld",
-                            (long long)s->shape[i], i, input->name, symbol->name,
-                            (long long)symbol->min, (long long)symbol->max);
-        for (int k = 0; k < g->nsymbol; k++)
-            if (g->symbol[k] == symbol) extent[k] = n;
-    }
-    /* What this input does not fix takes the smallest value. */
-    for (int k = 0; k < g->nsymbol; k++)
-        if (!extent[k]) extent[k] = g->symbol[k]->min;
+    QCC_TRY(qcc_bind_shapes(extent, diags, g, &input, &s->shape, 1));
     return g->nsymbol ? qcc_graph_bind(g, extent) : QCC_OK;
 }
 

@@ -1,6 +1,7 @@
-/* program - a model becomes immutable and runnable: bind, lower, compile.
+/* program - a model becomes immutable and runnable; how it runs is in its instances.
  *
- *   model's graph -> clone, symbols bound -> (interpret: done) -> qcc_lower -> qcc_program_compile
+ *   model's graph -> clone, with its symbols -> instance for the least extents, others as shapes
+ * come
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -9,20 +10,10 @@
 #include "runtime/context.h"
 
 typedef struct Making {
-    QccArena *arena; /* of the program */
     QccProgram *program;
     const QccModel *model;
     QccProgramOptions options;
 } Making;
-
-/* Symbols that nobody gave a value take their smallest. */
-static QccStatus bind_symbols(QccGraph *g)
-{
-    if (g->nsymbol == 0) return QCC_OK;
-    int64_t *extent = QCC_NEW_ARRAY(g->arena, g->nsymbol, int64_t);
-    for (int i = 0; i < g->nsymbol; i++) extent[i] = g->symbol[i]->min;
-    return qcc_graph_bind(g, extent);
-}
 
 static QccStatus choose_target(const QccTarget **target, QccContext *c, const char *name)
 {
@@ -40,61 +31,84 @@ static QccStatus choose_target(const QccTarget **target, QccContext *c, const ch
     return QCC_OK;
 }
 
-/* Kernels of contractions read some bytes past the end of their first operand; where that is the
- * caller's buffer, it is copied first. */
-static void mark_staged(QccProgram *p)
+/* The extent with every symbol at its least, or at its largest. */
+static int64_t bound(const QccDim *d, bool largest)
 {
-    const QccLowered *l = p->lowered;
-    p->stage_input = QCC_NEW_ARRAY(p->arena, p->graph->nparam, bool);
-    for (int i = 0; i < l->nstep; i++) {
-        const QccStep *s = &l->step[i];
-        if (s->kind != QCC_STEP_KERNEL || s->nref < 2) continue;
-        QccAnchor anchor = l->kernel[s->kernel]->anchor;
-        bool past_end = anchor == QCC_ANCHOR_CONTRACT || anchor == QCC_ANCHOR_DEPTHWISE;
-        if (past_end && s->ref[1].kind == QCC_BUFFER_INPUT) p->stage_input[s->ref[1].index] = true;
+    int64_t n = d->n;
+    for (int k = 0; k < 2 && d->sym[k]; k++) n *= largest ? d->sym[k]->max : d->sym[k]->min;
+    return n;
+}
+
+static void describe(QccTensorInfo *info, QccArena *arena, const QccValue *value)
+{
+    const QccType *t = value->type;
+    info->name = value->name;
+    info->dtype = t->dtype;
+    info->rank = t->rank;
+    info->quantized = t->quant && qcc_quant_is_tensor(t->quant, &info->scale, &info->zero);
+    for (int i = 0; i < t->rank; i++) {
+        info->shape[i] = bound(&t->dim[i], false);
+        info->max_shape[i] = bound(&t->dim[i], true);
+        if (!t->dim[i].sym[0]) continue;
+        QccBuf text;
+        qcc_buf_init(&text, arena);
+        qcc_dim_print(&text, &t->dim[i]);
+        info->symbol[i] = text.data;
     }
+}
+
+static void make_instances(QccProgram *p)
+{
+    QccInstances *t = p->instances = QCC_NEW(p->arena, QccInstances);
+    pthread_mutex_init(&t->lock, NULL);
+    t->mem = &p->mem;
+    t->pool.arena = p->arena;
+    qcc_table_init(&t->pool.packed, p->arena);
 }
 
 static QccStatus make_program(void *user)
 {
     Making *m = user;
-    QccContext *c = m->model->context;
-    QccProgram *p = m->program = QCC_NEW(m->arena, QccProgram);
-    p->context = c;
-    p->arena = m->arena;
-    p->store = qcc_store_ref(m->model->store);
+    QccProgram *p = m->program;
+    QccContext *c = p->context;
     p->graph = qcc_graph_clone(m->model->module->graph, p->arena);
-    QCC_TRY(bind_symbols(p->graph));
     /* For both engines, so that their values can be compared one by one. */
     QCC_TRY(qcc_unsign(p->graph));
+    int nin = p->graph->nparam, nout = qcc_graph_result_count(p->graph);
+    p->info = QCC_NEW_ARRAY(p->arena, nin + nout, QccTensorInfo);
+    for (int i = 0; i < nin; i++) describe(&p->info[i], p->arena, p->graph->param[i]);
+    for (int i = 0; i < nout; i++)
+        describe(&p->info[nin + i], p->arena, qcc_graph_result(p->graph, i));
     p->taps = m->options.taps;
-    if (m->options.interpret) return QCC_OK;
-    const QccTarget *target;
-    QCC_TRY(choose_target(&target, c, m->options.target));
-    double start = qcc_now_ms();
-    QccLowerOptions lower = {.taps = p->taps};
-    QCC_TRY(qcc_lower(&p->lowered, p->arena, p->graph, target, &lower));
-    p->lower_ms = qcc_now_ms() - start;
-    mark_staged(p);
-    return qcc_program_compile(p, m->options.require_cache);
+    p->require_cache = m->options.require_cache;
+    if (!m->options.interpret) QCC_TRY(choose_target(&p->target, c, m->options.target));
+    make_instances(p);
+    return QCC_OK;
 }
 
 QccStatus qcc_program_new(QccProgram **program, const QccModel *model,
                           const QccProgramOptions *given)
 {
-    *program = NULL;
     QccContext *c = model->context;
-    Making m = {.arena = qcc_arena_new(&c->mem), .model = model};
-    if (!m.arena) return QCC_ERROR_MEMORY;
+    *program = NULL;
+    QccProgram *p = qcc_host_new(&c->mem, sizeof *p);
+    if (!p) return QCC_ERROR_MEMORY;
+    Making m = {.program = p, .model = model};
     if (given)
         memcpy(&m.options, given, given->size < sizeof m.options ? given->size : sizeof m.options);
-    QccStatus status = qcc_guard(c, make_program, &m);
+    p->context = c;
+    p->mem = (QccMem){.realloc = c->mem.realloc, .user = c->mem.user};
+    p->store = qcc_store_ref(model->store);
+    p->arena = qcc_arena_new(&p->mem);
+    QccInstance *least = NULL;
+    QccStatus status =
+        p->arena ? qcc_guard_both(&c->mem, &p->mem, make_program, &m) : QCC_ERROR_MEMORY;
+    if (status == QCC_OK) status = qcc_program_instance(&least, p, NULL);
+    qcc_instance_unref(least);
     if (status == QCC_OK)
-        *program = m.program;
-    else if (m.program)
-        qcc_program_free(m.program);
+        *program = p;
     else
-        qcc_arena_free(m.arena);
+        qcc_program_free(p);
     return status;
 }
 
@@ -112,24 +126,17 @@ QccStatus qcc_program_load(QccProgram **program, QccContext *context, const char
 void qcc_program_free(QccProgram *program)
 {
     if (!program) return;
+    QccInstances *t = program->instances;
+    for (int i = 0; t && i < t->n; i++) qcc_instance_unref(t->item[i]);
+    if (t) pthread_mutex_destroy(&t->lock);
     QccStore *store = program->store;
+    QccMem mem = program->mem;
     qcc_arena_free(program->arena);
+    qcc_host_free(&mem, program);
     qcc_store_unref(store);
 }
 
 /* ---- borders --------------------------------------------------------------------------------- */
-
-static QccStatus describe(QccTensorInfo *info, const QccValue *value)
-{
-    memset(info, 0, sizeof *info);
-    info->name = value->name;
-    info->dtype = value->type->dtype;
-    info->rank = value->type->rank;
-    qcc_type_extents(value->type, info->shape);
-    info->quantized =
-        value->type->quant && qcc_quant_is_tensor(value->type->quant, &info->scale, &info->zero);
-    return QCC_OK;
-}
 
 int qcc_program_input_count(const QccProgram *program)
 {
@@ -144,18 +151,96 @@ int qcc_program_output_count(const QccProgram *program)
 QccStatus qcc_program_input(const QccProgram *program, int index, QccTensorInfo *info)
 {
     if (index < 0 || index >= qcc_program_input_count(program)) return QCC_ERROR_USAGE;
-    return describe(info, program->graph->param[index]);
+    *info = program->info[index];
+    return QCC_OK;
 }
 
 QccStatus qcc_program_output(const QccProgram *program, int index, QccTensorInfo *info)
 {
     if (index < 0 || index >= qcc_program_output_count(program)) return QCC_ERROR_USAGE;
-    return describe(info, qcc_graph_result(program->graph, index));
+    *info = program->info[program->graph->nparam + index];
+    return QCC_OK;
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+typedef struct Shaping {
+    const QccProgram *program;
+    const QccShape *inputs;
+    int n_inputs;
+    QccShape *outputs;
+    QccArena *arena;
+    int64_t *extent;
+} Shaping;
+
+static QccStatus shape_inputs(void *user)
+{
+    Shaping *s = user;
+    const QccGraph *g = s->program->graph;
+    const QccDiags *d = &s->program->context->ir->diags;
+    QccDiags diags = {.fn = d->fn, .user = d->user};
+    const int64_t **shape = QCC_NEW_ARRAY(s->arena, g->nparam, const int64_t *);
+    s->extent = QCC_NEW_ARRAY(s->arena, g->nsymbol, int64_t);
+    if (s->n_inputs != g->nparam)
+        return qcc_fail(&diags, QCC_ERROR_USAGE, (QccLoc){0},
+                        "the program has %d inputs, the call gives %d", g->nparam, s->n_inputs);
+    for (int i = 0; i < g->nparam; i++) {
+        shape[i] = s->inputs[i].dim;
+        if (s->inputs[i].rank != g->param[i]->type->rank)
+            return qcc_fail(&diags, QCC_ERROR_USAGE, (QccLoc){0},
+                            "'%s' has %d dimensions, the shape has %d", g->param[i]->name,
+                            g->param[i]->type->rank, s->inputs[i].rank);
+    }
+    return qcc_bind_extents(s->extent, &diags, g, shape);
+}
+
+/* The extents lie in an arena, because there may be any number of symbols. */
+static QccStatus with_extents(Shaping *s, QccStatus (*fn)(Shaping *s))
+{
+    QccMem mem = {.realloc = s->program->mem.realloc, .user = s->program->mem.user};
+    s->arena = qcc_arena_new(&mem);
+    QccStatus status = s->arena ? qcc_guard_mem(&mem, shape_inputs, s) : QCC_ERROR_MEMORY;
+    if (status == QCC_OK) status = fn(s);
+    qcc_arena_free(s->arena);
+    return status;
+}
+
+static QccStatus shape_outputs(Shaping *s)
+{
+    const QccGraph *g = s->program->graph;
+    for (int i = 0; i < qcc_graph_result_count(g); i++) {
+        const QccType *t = qcc_graph_result(g, i)->type;
+        s->outputs[i].rank = t->rank;
+        qcc_bound_shape(s->outputs[i].dim, g, t, s->extent);
+    }
+    return QCC_OK;
+}
+
+static QccStatus prepare(Shaping *s)
+{
+    QccInstance *instance;
+    QCC_TRY(qcc_program_instance(&instance, s->program, s->extent));
+    qcc_instance_unref(instance);
+    return QCC_OK;
+}
+
+QccStatus qcc_program_output_shapes(const QccProgram *program, const QccShape *inputs, int n_inputs,
+                                    QccShape *outputs, int n_outputs)
+{
+    if (n_outputs != qcc_program_output_count(program)) return QCC_ERROR_USAGE;
+    Shaping s = {.program = program, .inputs = inputs, .n_inputs = n_inputs, .outputs = outputs};
+    return with_extents(&s, shape_outputs);
+}
+
+QccStatus qcc_program_prepare(const QccProgram *program, const QccShape *inputs, int n_inputs)
+{
+    Shaping s = {.program = program, .inputs = inputs, .n_inputs = n_inputs};
+    return with_extents(&s, prepare);
 }
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
-static void print_kernels(QccBuf *b, const QccProgram *p)
+static void print_kernels(QccBuf *b, const QccInstance *p)
 {
     for (int i = 0; p->lowered && i < p->lowered->nkernel; i++) {
         qcc_buf_printf(b, "; kernel %d: ", i);
@@ -171,7 +256,7 @@ typedef struct Counts {
     double compile_ms, link_ms;
 } Counts;
 
-static Counts count(const QccProgram *p)
+static Counts count(const QccInstance *p)
 {
     Counts c = {0};
     QCC_FOR_OPS(op, p->graph)
@@ -191,7 +276,16 @@ static Counts count(const QccProgram *p)
     return c;
 }
 
-static void print_stats(QccBuf *b, const QccProgram *p)
+/* "extents    N 8, S 128": which of its shapes a report is about. */
+static void print_extents(QccBuf *b, const QccGraph *g, const int64_t *extent)
+{
+    for (int i = 0; i < g->nsymbol; i++)
+        qcc_buf_printf(b, "%s%s %lld", i ? ", " : "extents    ", g->symbol[i]->name,
+                       (long long)extent[i]);
+    if (g->nsymbol) qcc_buf_puts(b, "\n");
+}
+
+static void print_stats(QccBuf *b, const QccInstance *p)
 {
     Counts c = count(p);
     if (!p->lowered) {
@@ -214,7 +308,7 @@ static void print_stats(QccBuf *b, const QccProgram *p)
     }
 }
 
-static void print_stats_json(QccBuf *b, const QccProgram *p)
+static void print_stats_json(QccBuf *b, const QccInstance *p)
 {
     Counts c = count(p);
     int kernels = p->lowered ? p->lowered->nkernel : 0;
@@ -237,7 +331,7 @@ static void print_stats_json(QccBuf *b, const QccProgram *p)
                    (long long)c.constant_bytes, (long long)c.packed_bytes, (long long)c.code_bytes);
 }
 
-static void print_sizes(QccBuf *b, const QccProgram *p)
+static void print_sizes(QccBuf *b, const QccInstance *p)
 {
     Counts c = count(p);
     qcc_buf_printf(b, "constants    %lld bytes\n", (long long)c.constant_bytes);
@@ -250,6 +344,7 @@ static void print_sizes(QccBuf *b, const QccProgram *p)
 
 typedef struct Reporting {
     const QccProgram *program;
+    const QccInstance *instance;
     QccReport what;
     QccWriteFn *fn;
     void *user;
@@ -259,16 +354,20 @@ typedef struct Reporting {
 static QccStatus write_report(void *user)
 {
     Reporting *r = user;
+    const QccInstance *p = r->instance;
     QccBuf b;
     qcc_buf_init(&b, r->arena);
     switch (r->what) {
     case QCC_REPORT_PLAN:
-        if (r->program->lowered) qcc_lowered_print_plan(&b, r->program->lowered);
+        if (p->lowered) qcc_lowered_print_plan(&b, p->lowered);
         break;
-    case QCC_REPORT_KERNELS: print_kernels(&b, r->program); break;
-    case QCC_REPORT_STATS: print_stats(&b, r->program); break;
-    case QCC_REPORT_SIZES: print_sizes(&b, r->program); break;
-    case QCC_REPORT_STATS_JSON: print_stats_json(&b, r->program); break;
+    case QCC_REPORT_KERNELS: print_kernels(&b, p); break;
+    case QCC_REPORT_STATS:
+        print_extents(&b, r->program->graph, p->extent);
+        print_stats(&b, p);
+        break;
+    case QCC_REPORT_SIZES: print_sizes(&b, p); break;
+    case QCC_REPORT_STATS_JSON: print_stats_json(&b, p); break;
     default: return QCC_ERROR_USAGE;
     }
     return b.len == 0 || r->fn(r->user, b.data, (size_t)b.len) ? QCC_OK : QCC_ERROR_IO;
@@ -277,9 +376,10 @@ static QccStatus write_report(void *user)
 QccStatus qcc_program_report(const QccProgram *program, QccReport what, QccWriteFn *fn, void *user)
 {
     QccContext *c = program->context;
-    Reporting r = {program, what, fn, user, qcc_arena_new(&c->mem)};
-    if (!r.arena) return QCC_ERROR_MEMORY;
-    QccStatus status = qcc_guard(c, write_report, &r);
+    QccInstance *instance = qcc_program_last_instance(program);
+    Reporting r = {program, instance, what, fn, user, qcc_arena_new(&c->mem)};
+    QccStatus status = r.arena ? qcc_guard(c, write_report, &r) : QCC_ERROR_MEMORY;
     qcc_arena_free(r.arena);
+    qcc_instance_unref(instance);
     return status;
 }

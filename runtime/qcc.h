@@ -7,8 +7,14 @@
  * named after them; freeing NULL is allowed. A model, a program and a session keep what they stand
  * on alive no longer than their context: free sessions, programs, models, then the context.
  *
- * Threads. A context and its models: one thread at a time. A program is immutable: shared freely.
- * A session: one thread at a time; any number of sessions of a program may run at once.
+ * Threads. A context and its models: one thread at a time. A program: shared freely; what it makes
+ * later, for shapes that are new to it, it guards itself. A session: one thread at a time; any
+ * number of sessions of a program may run at once.
+ *
+ * Shapes. A model may leave extents open: they are symbols with bounds ("N" in 1..64), which
+ * several dimensions may share. Its program runs inputs of every shape within the bounds; for each
+ * set of extents that it meets it is made ready once, from code in the cache where there is some,
+ * and keeps the last few. Whoever gives no shape gets the least one.
  *
  * Floating point. Calls work in IEEE's default environment, whatever rounding and flushing of
  * denormals the host has set, and leave the host's as it was.
@@ -158,7 +164,8 @@ QCC_API QccStatus qcc_model_from_memory(QccModel **model, QccContext *context, c
                                         const void *bytes, size_t size);
 QCC_API void qcc_model_free(QccModel *model);
 
-/* Gives symbolic dimensions values: input `name` (NULL: the only one) gets this shape. */
+/* Fixes symbolic dimensions: input `name` (NULL: the only one) gets this shape. Symbols that only
+ * other inputs have stay symbols. */
 QCC_API QccStatus qcc_model_set_shape(QccModel *model, const char *name, const int64_t *shape,
                                       int rank);
 
@@ -207,7 +214,8 @@ typedef struct QccProgramOptions {
 } QccProgramOptions;
 
 /* Compiles the model as it stands. The model may be changed or freed afterwards.
- * Fails: unsupported op or target, symbolic shape without a value, no LLVM module on a miss. */
+ * A model with symbols is made ready for their least values. Fails: unsupported op or target, no
+ * LLVM module on a miss. */
 QCC_API QccStatus qcc_program_new(QccProgram **program, const QccModel *model,
                                   const QccProgramOptions *options);
 /* Loads a saved model or program and compiles it, or takes its kernels from the cache. */
@@ -219,10 +227,12 @@ typedef struct QccTensorInfo {
     const char *name; /* lives as long as the program */
     QccDtype dtype;
     int rank;
-    int64_t shape[QCC_MAX_RANK];
-    bool quantized; /* real = scale * (q - zero), one pair */
+    int64_t shape[QCC_MAX_RANK]; /* where an extent is symbolic, the least one */
+    bool quantized;              /* real = scale * (q - zero), one pair */
     float scale;
     int32_t zero;
+    int64_t max_shape[QCC_MAX_RANK];  /* the largest extents; those of `shape` where fixed */
+    const char *symbol[QCC_MAX_RANK]; /* "N", "2*N*S"; NULL: the extent is fixed */
 } QccTensorInfo;
 
 QCC_API int qcc_program_input_count(const QccProgram *program);
@@ -231,7 +241,24 @@ QCC_API int qcc_program_output_count(const QccProgram *program);
 QCC_API QccStatus qcc_program_input(const QccProgram *program, int index, QccTensorInfo *info);
 QCC_API QccStatus qcc_program_output(const QccProgram *program, int index, QccTensorInfo *info);
 
-/* What is asked of a program, as text or JSON. */
+/* The extents of a tensor. */
+typedef struct QccShape {
+    int rank;
+    int64_t dim[QCC_MAX_RANK];
+} QccShape;
+
+/* Which shapes the outputs have when the inputs have these; n_inputs and n_outputs are the
+ * program's counts. Compiles nothing. Fails with QCC_ERROR_USAGE: shapes that the program does not
+ * take, or that contradict each other. Any thread. */
+QCC_API QccStatus qcc_program_output_shapes(const QccProgram *program, const QccShape *inputs,
+                                            int n_inputs, QccShape *outputs, int n_outputs);
+/* Makes a program with symbols ready for inputs of these shapes, so that the first run of them does
+ * not have to. Fails likewise, and as qcc_program_new. Any thread. */
+QCC_API QccStatus qcc_program_prepare(const QccProgram *program, const QccShape *inputs,
+                                      int n_inputs);
+
+/* What is asked of a program, as text or JSON; of one with symbols, for the extents that were asked
+ * for last. */
 typedef enum QccReport {
     QCC_REPORT_PLAN,    /* memory: a layout record per value */
     QCC_REPORT_KERNELS, /* the text of every kernel */
@@ -252,7 +279,8 @@ typedef struct QccSessionOptions {
     bool profile;
 } QccSessionOptions;
 
-/* Everything a run needs is allocated here. Owner: the caller, qcc_session_free. */
+/* Everything a run needs is allocated here; for a program with symbols, what a run of the least
+ * shapes needs. Owner: the caller, qcc_session_free. */
 QCC_API QccStatus qcc_session_new(QccSession **session, const QccProgram *program,
                                   const QccSessionOptions *options);
 QCC_API void qcc_session_free(QccSession *session);
@@ -263,13 +291,16 @@ typedef struct QccBuffer {
     void *data;
     QccDtype dtype;
     const int64_t *strides; /* in bytes, one a dimension; NULL: dense, row-major */
+    const int64_t *shape;   /* extents, one a dimension; NULL: an input has those of its
+                               QccTensorInfo, an output those that follow from the inputs */
 } QccBuffer;
 
-/* Runs the program once: n_inputs and n_outputs are the program's counts. Allocates nothing. */
+/* Runs the program once: n_inputs and n_outputs are the program's counts. Allocates nothing, unless
+ * the session has not met these shapes among its last few. */
 QCC_API QccStatus qcc_session_run(QccSession *session, const QccBuffer *inputs, int n_inputs,
                                   const QccBuffer *outputs, int n_outputs);
 
-/* One row of the profile: sums over the runs since the session was made. */
+/* One row of the profile: sums over the session's runs of the shapes of its last run. */
 typedef struct QccProfileRow {
     const char *kernel; /* says what it is: "conv 1x56x56x64 k3x3 u8" */
     const char *value;  /* the value it computes */
