@@ -102,7 +102,8 @@ static int pack_weight(QccLowering *l, int kernel, const QccBlob *weight)
     Packed *p;
     while ((p = qcc_table_next(&l->packed, hash, &at)))
         if (p->kernel == kernel && p->weight->size == weight->size &&
-            memcmp(p->weight->data, weight->data, (size_t)weight->size) == 0)
+            (p->weight->data == weight->data ||
+             memcmp(p->weight->data, weight->data, (size_t)weight->size) == 0))
             return p->constant;
     const QccKernel *k = l->out->kernel[kernel];
     const QccBlob *packed = l->pool ? pack_in_pool(l->pool, k, l->target, weight)

@@ -427,6 +427,7 @@ QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const cha
     QccOnnxImport *im = QCC_NEW(scratch, QccOnnxImport);
     *im = (QccOnnxImport){
         .ir = ir, .arena = arena, .scratch = scratch, .d = &ir->diags, .file = file};
+    qcc_table_init(&im->permuted, scratch);
     QccStatus status = import_bytes(im, bytes, size);
     if (status == QCC_OK) {
         *out = QCC_NEW(arena, QccModule);

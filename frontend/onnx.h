@@ -8,6 +8,7 @@
 #define QCC_FRONTEND_ONNX_H
 
 #include "frontend/wire.h"
+#include "ir/base/table.h"
 #include "ir/graph.h"
 #include "ir/op.h"
 #include "ir/ops.h"
@@ -73,6 +74,8 @@ typedef struct QccOnnxImport {
     int64_t nvalue, value_cap;
     QccOnnxSymbol *symbol;
     int64_t nsymbol, symbol_cap;
+    QccTable permuted; /* copies of weights, by weight and permutation */
+    int64_t made;      /* bytes of constants that the file asks for and does not hold */
 } QccOnnxImport;
 
 typedef struct QccOnnxNode QccOnnxNode;

@@ -230,7 +230,9 @@ static QccStatus fold(QccOnnxImport *im, QccValue **out, QccOp *op, const char *
         if (v) in[i] = qcc_tensor_view(v->type, qcc_value_const(v)->data);
     }
     QccTensor result = qcc_tensor_new(im->arena, op->out[0].type);
-    QCC_TRY(qcc_interp_op(op, in, &result, im->scratch));
+    QccArena *work = qcc_arena_sub(im->scratch); /* given back: a file may have many */
+    QCC_TRY(qcc_interp_op(op, in, &result, work));
+    qcc_arena_free(work);
     const QccBlob *blob =
         qcc_blob(im->arena, result.type->dtype, result.type->rank, result.dim, result.data, false);
     qcc_op_remove(op);
@@ -330,13 +332,31 @@ static void permute(char *to, const char *from, int rank, const int64_t *dim, co
     }
 }
 
-static const QccBlob *permute_blob(QccArena *arena, const QccBlob *blob, const int *perm)
+typedef struct Permuted {
+    const QccBlob *from, *to;
+    int perm[QCC_MAX_RANK];
+} Permuted;
+
+/* Weights that several nodes share stay shared, or a small file could ask for any memory. */
+static const QccBlob *permute_blob(QccOnnxImport *im, const QccBlob *blob, const int *perm)
 {
+    size_t size = (size_t)blob->rank * sizeof *perm;
+    uint64_t hash = qcc_hash(qcc_hash(0, &blob, sizeof(const void *)), perm, size);
+    int64_t at = -1;
+    Permuted *p;
+    while ((p = qcc_table_next(&im->permuted, hash, &at)))
+        if (p->from == blob && !memcmp(p->perm, perm, size)) return p->to;
+
     int64_t dim[QCC_MAX_RANK];
     for (int i = 0; i < blob->rank; i++) dim[i] = blob->dim[perm[i]];
-    void *data = qcc_alloc_aligned(arena, blob->size ? (size_t)blob->size : 1, 64);
+    void *data = qcc_alloc_aligned(im->arena, blob->size ? (size_t)blob->size : 1, 64);
     permute(data, blob->data, blob->rank, blob->dim, perm, (size_t)qcc_dtype_bits(blob->dtype) / 8);
-    return qcc_blob(arena, blob->dtype, blob->rank, dim, data, false);
+    p = QCC_NEW(im->scratch, Permuted);
+    p->from = blob;
+    p->to = qcc_blob(im->arena, blob->dtype, blob->rank, dim, data, false);
+    memcpy(p->perm, perm, size);
+    qcc_table_add(&im->permuted, hash, p);
+    return p->to;
 }
 
 /* The quantization of a permuted tensor; NULL where that would reorder its entries. */
@@ -358,7 +378,7 @@ QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w,
         im, qcc_sprintf(im->scratch, "%s_%s", w->name, w->type->rank == 4 ? "ohwi" : "t"));
     const QccBlob *blob = qcc_value_const(w);
     if (blob && !w->type->quant && qcc_dtype_bits(blob->dtype) >= 8) {
-        *out = qcc_const_new(im->graph, NULL, name, permute_blob(im->arena, blob, perm), NULL);
+        *out = qcc_const_new(im->graph, NULL, name, permute_blob(im, blob, perm), NULL);
         return QCC_OK;
     }
     const QccValue *q = w->def && w->def->def == &qcc_op_dequantize ? qcc_op_in(w->def, 0) : NULL;
@@ -369,7 +389,7 @@ QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w,
         if (permute_quant(&quant, blob->rank, perm)) {
             const char *qname = qcc_onnx_value_name(im, qcc_sprintf(im->scratch, "%s_q", name));
             QccValue *c =
-                qcc_const_new(im->graph, NULL, qname, permute_blob(im->arena, blob, perm), &quant);
+                qcc_const_new(im->graph, NULL, qname, permute_blob(im, blob, perm), &quant);
             return qcc_onnx_emit(n, out, &qcc_op_dequantize, name, &c, 1, NULL);
         }
     }

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { CONSTANT_MAX = 1 << 28 }; /* bytes that a ConstantOfShape may ask for */
+enum { CONSTANTS_MAX = 1 << 28 }; /* bytes that all ConstantOfShape of a model may ask for */
 
 /* ---- constants ---------------------------------------------------------------------------- */
 
@@ -75,7 +75,10 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
     if (!qcc_extents_count(&count, &size, value->dtype, shape.n, shape.v)) {
         return qcc_onnx_wrong(n, "has a shape that is negative or too large");
     }
-    if (size > CONSTANT_MAX) return qcc_onnx_unsupported(n, "more than %d bytes", CONSTANT_MAX);
+    if (size > CONSTANTS_MAX - n->im->made) {
+        return qcc_onnx_unsupported(n, "more than %d bytes in the whole model", CONSTANTS_MAX);
+    }
+    n->im->made += size;
     char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
     for (int64_t i = 0; i < count; i++) memcpy(data + (size_t)i * bytes, value->data, bytes);
     give_const(n, qcc_blob(n->im->arena, value->dtype, shape.n, shape.v, data, false));

@@ -53,12 +53,11 @@ static QccValue *source_of(const QccOp *op, QccValue *value)
     return source->type->quant && source->type->quant->kind == QCC_QUANT_STATIC ? source : value;
 }
 
-static bool is_inside(const Chain *c, const QccValue *value)
+/* Whether op i of the chain reads `value` inside. A chain is a line: all but the last result have
+ * one user, so what is inside is the result of the op just before. */
+static bool is_inside(const Chain *c, int i, const QccValue *value)
 {
-    for (int i = 0; i < c->nop; i++) {
-        if (value->def == c->op[i]) return true;
-    }
-    return false;
+    return i > 0 && value->def == c->op[i - 1];
 }
 
 static void collect(Fuser *f, QccOp *head, Chain *c)
@@ -73,7 +72,7 @@ static void collect(Fuser *f, QccOp *head, Chain *c)
     for (int i = 0; i < c->nop; i++) {
         for (int k = 0; k < c->op[i]->nin; k++) {
             QccValue *value = qcc_op_in(c->op[i], k);
-            if (!value || is_inside(c, value)) continue;
+            if (!value || is_inside(c, i, value)) continue;
             value = source_of(c->op[i], value);
             int at = qcc_ptr_map_add(&c->outside, value);
             c->in = qcc_grow(f->scratch, c->in, at, &in_cap, sizeof *c->in);
@@ -97,8 +96,7 @@ static QccStatus fill_body(Fuser *f, const Chain *c, QccOp *fused)
         for (int k = 0; k < op->nin; k++) {
             QccValue *value = qcc_op_in(op, k);
             if (!value) continue;
-            /* A chain is a line: what is inside is the result of the op just before. */
-            in[k] = is_inside(c, value)
+            in[k] = is_inside(c, i, value)
                         ? last
                         : body->param[qcc_ptr_map_find(&c->outside, source_of(op, value))];
         }

@@ -120,10 +120,13 @@ QccStatus qcc_fold_op(QccOp *op, int64_t limit, QccArena *scratch, bool *done)
     }
     if (bytes < 0 || (bytes > limit && bytes > operands)) return QCC_OK;
 
-    QccTensor out = qcc_tensor_new(scratch, op->out[0].type);
-    QCC_TRY(qcc_interp_op(op, in, &out, scratch));
+    /* Of its own: thousands of ops may be folded in one pass. */
+    QccArena *work = qcc_arena_sub(scratch);
+    QccTensor out = qcc_tensor_new(work, op->out[0].type);
+    QCC_TRY(qcc_interp_op(op, in, &out, work));
     const QccType *t = op->out[0].type;
     QccBlob *blob = qcc_blob(op->graph->arena, t->dtype, t->rank, out.dim, out.data, true);
+    qcc_arena_free(work);
     qcc_op_replace(op, qcc_const_new(op->graph, op, NULL, blob, t->quant));
     *done = true;
     return QCC_OK;

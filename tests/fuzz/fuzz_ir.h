@@ -7,9 +7,9 @@
 
 #include "ir/ir.h"
 
-/* Small files have no reason to ask for more at once; an image of a few bytes may rightly have 64
- * million pixels. */
-#define FUZZ_BLOCK_MAX ((size_t)1 << 28)
+/* Small files have no reason to ask for more at once: an image may have 64 million pixels, a
+ * ConstantOfShape 256 MiB. */
+#define FUZZ_BLOCK_MAX (((size_t)1 << 28) + 4096)
 
 typedef struct FuzzIr {
     QccMem mem;
