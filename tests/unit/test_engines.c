@@ -380,6 +380,7 @@ START_TEST(samples)
     const char *only = getenv("QCC_OP");
     ir = qcc_ir_new(&mem, print_diagnostic, NULL);
     ck_assert_ptr_nonnull(ir);
+    ck_assert_int_le(ir->nop, MAX_OPS);
     if (_i < ir->nop && ir->op[_i]->sample && (!only || strcmp(only, ir->op[_i]->name) == 0)) {
         sampled = ir->op[_i];
         int64_t before = totals->differences;
