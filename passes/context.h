@@ -14,6 +14,12 @@ typedef struct QccScopePattern {
 
 typedef struct QccObservations QccObservations;
 
+/* The least and greatest number of each channel, the last dimension; lo > hi: none was finite. */
+typedef struct QccChannelRanges {
+    int64_t n;
+    float *lo, *hi;
+} QccChannelRanges;
+
 struct QccPassCtx {
     QccIr *ir;
     QccArena *scratch;
@@ -38,6 +44,11 @@ QccStatus qcc_scope_finish(QccPassCtx *ctx);
 
 /* observe.c */
 QccObservations *qcc_observations_new(QccArena *arena);
+/* Asks also for the ranges of the channels of a value that has been asked for, whose last extent is
+ * known. */
+void qcc_pass_observe_channels(QccPassCtx *ctx, const QccValue *value);
+/* What was asked for, or NULL. */
+const QccChannelRanges *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value);
 /* Reads the data once and fills every histogram that was asked for. Nothing asked for: does
  * nothing.
  */

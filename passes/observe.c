@@ -2,6 +2,7 @@
  *
  *   sample -> executor, with a tap -> histogram of each value that was asked for
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ typedef struct Observed {
     const QccValue *value;  /* that was asked for */
     const QccValue *tapped; /* its twin in the graph that runs */
     QccHistogram histogram;
+    QccChannelRanges *channels; /* NULL: nobody asked for them */
 } Observed;
 
 struct QccObservations {
@@ -33,12 +35,24 @@ QccObservations *qcc_observations_new(QccArena *arena)
     return o;
 }
 
-const QccHistogram *qcc_pass_observed(QccPassCtx *ctx, const QccValue *value)
+static Observed *find_observed(const QccPassCtx *ctx, const QccValue *value)
 {
     for (int i = 0; ctx->seen && i < ctx->seen->n; i++) {
-        if (ctx->seen->item[i]->value == value) return &ctx->seen->item[i]->histogram;
+        if (ctx->seen->item[i]->value == value) return ctx->seen->item[i];
     }
     return NULL;
+}
+
+const QccHistogram *qcc_pass_observed(QccPassCtx *ctx, const QccValue *value)
+{
+    const Observed *item = find_observed(ctx, value);
+    return item ? &item->histogram : NULL;
+}
+
+const QccChannelRanges *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value)
+{
+    const Observed *item = find_observed(ctx, value);
+    return item ? item->channels : NULL;
 }
 
 const QccHistogram *qcc_pass_observe(QccPassCtx *ctx, const QccValue *value, int64_t samples)
@@ -57,6 +71,22 @@ const QccHistogram *qcc_pass_observe(QccPassCtx *ctx, const QccValue *value, int
     qcc_histogram_init(&item->histogram, o->arena);
     o->item[o->n++] = item;
     return &item->histogram;
+}
+
+void qcc_pass_observe_channels(QccPassCtx *ctx, const QccValue *value)
+{
+    QccObservations *o = ctx->seen;
+    Observed *item = find_observed(ctx, value);
+    int64_t n = value->type->dim[value->type->rank - 1].n;
+    if (!item || item->channels) return;
+    item->channels = QCC_NEW(o->arena, QccChannelRanges);
+    item->channels->n = n;
+    item->channels->lo = QCC_NEW_ARRAY(o->arena, n, float);
+    item->channels->hi = QCC_NEW_ARRAY(o->arena, n, float);
+    for (int64_t c = 0; c < n; c++) {
+        item->channels->lo[c] = INFINITY;
+        item->channels->hi[c] = -INFINITY;
+    }
 }
 
 /* A graph that is open at an executor; closed also when memory runs out on the way. */
@@ -96,13 +126,28 @@ static Observed *find_tapped(const QccObservations *o, const QccValue *value)
     return lo < o->n && o->by_tapped[lo]->tapped == value ? o->by_tapped[lo] : NULL;
 }
 
+static void widen_channels(QccChannelRanges *r, const float *x, int64_t count)
+{
+    for (int64_t i = 0, c = 0; i < count; i++, c = c + 1 < r->n ? c + 1 : 0) {
+        if (!isfinite(x[i])) continue;
+        if (x[i] < r->lo[c]) r->lo[c] = x[i];
+        if (x[i] > r->hi[c]) r->hi[c] = x[i];
+    }
+}
+
+static void count_reals(Observed *item, const float *x, int64_t count)
+{
+    qcc_histogram_add(&item->histogram, x, count);
+    if (item->channels) widen_channels(item->channels, x, count);
+}
+
 static QccStatus count_tensor(void *user, const QccValue *value, const QccTensor *tensor)
 {
     QccObservations *o = user;
     Observed *item = find_tapped(o, value);
     if (!item) return QCC_OK;
     if (tensor->type->dtype == QCC_F32 && !tensor->type->quant) {
-        qcc_histogram_add(&item->histogram, tensor->data, tensor->count);
+        count_reals(item, tensor->data, tensor->count);
         return QCC_OK;
     }
     if (tensor->count > o->real_cap) {
@@ -110,7 +155,7 @@ static QccStatus count_tensor(void *user, const QccValue *value, const QccTensor
         o->real_cap = tensor->count;
     }
     qcc_tensor_to_f32(o->real, tensor);
-    qcc_histogram_add(&item->histogram, o->real, tensor->count);
+    count_reals(item, o->real, tensor->count);
     return QCC_OK;
 }
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+enum { AVERAGED = 100 }; /* tensors that the moving averages are over */
+
 /* Below this a width would need denormal arithmetic, and nothing that small is worth a bin. */
 enum { HALF = QCC_HISTOGRAM_HALF, BINS = QCC_HISTOGRAM_BINS, SMALLEST_EXPONENT = -120 };
 
@@ -53,6 +55,16 @@ static int exponent_for(float x)
     return needed > e ? needed : e;
 }
 
+/* Moves the averages towards a new tensor's (or several tensors') ends. */
+static void average(QccHistogram *h, double min, double max, int64_t tensors)
+{
+    h->tensors += tensors;
+    double n = (double)(h->tensors < AVERAGED ? h->tensors : AVERAGED);
+    double weight = (double)tensors < n ? (double)tensors / n : 1;
+    h->average_min += (min - h->average_min) * weight;
+    h->average_max += (max - h->average_max) * weight;
+}
+
 void qcc_histogram_add(QccHistogram *h, const float *x, int64_t n)
 {
     float min = 0, max = 0;
@@ -65,6 +77,7 @@ void qcc_histogram_add(QccHistogram *h, const float *x, int64_t n)
     }
     h->strays += n - finite;
     if (finite == 0) return;
+    average(h, (double)min, (double)max, 1);
 
     int low = exponent_for(min), high = exponent_for(max);
     int exponent = low > high ? low : high;
@@ -88,6 +101,7 @@ void qcc_histogram_merge(QccHistogram *h, const QccHistogram *from)
 {
     h->strays += from->strays;
     if (from->count == 0) return;
+    average(h, from->average_min, from->average_max, from->tensors);
     if (from->exponent > h->exponent) widen(h, from->exponent);
     int by = h->exponent - from->exponent;
     for (int k = -HALF; k < HALF; k++) {

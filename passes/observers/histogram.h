@@ -14,17 +14,22 @@
 enum { QCC_HISTOGRAM_HALF = 4096, QCC_HISTOGRAM_BINS = 2 * QCC_HISTOGRAM_HALF };
 
 struct QccHistogram {
-    int64_t count;  /* finite numbers seen */
-    int64_t strays; /* NaN and infinities seen; they are in no bin */
-    float min, max; /* of the finite ones, exact; 0 while count is 0 */
-    int exponent;   /* the width is 2^exponent; meaningless while all numbers were 0 */
-    int64_t *bin;   /* [QCC_HISTOGRAM_BINS]; bin k is bin[k + QCC_HISTOGRAM_HALF] */
+    int64_t count;                   /* finite numbers seen */
+    int64_t strays;                  /* NaN and infinities seen; they are in no bin */
+    float min, max;                  /* of the finite ones, exact; 0 while count is 0 */
+    int64_t tensors;                 /* that had a finite number */
+    double average_min, average_max; /* of the tensors' least and greatest numbers: the mean over
+                                        the first 100 of them, then each new one counts for 1/100 */
+    int exponent; /* the width is 2^exponent; meaningless while all numbers were 0 */
+    int64_t *bin; /* [QCC_HISTOGRAM_BINS]; bin k is bin[k + QCC_HISTOGRAM_HALF] */
 };
 
 /* Empty; its bins lie in the arena. */
 void qcc_histogram_init(QccHistogram *h, QccArena *arena);
+/* Adds the numbers of one tensor. */
 void qcc_histogram_add(QccHistogram *h, const float *x, int64_t n);
-/* As if what `from` saw had been added to h. `from` is unchanged. */
+/* As if what `from` saw had been added to h; the averages are weighted by the numbers of tensors,
+ * which for more than 100 is not what the order would have given. `from` is unchanged. */
 void qcc_histogram_merge(QccHistogram *h, const QccHistogram *from);
 /* Lower edge of bin k, -HALF <= k <= HALF (the last is the upper edge of the last bin). */
 double qcc_histogram_edge(const QccHistogram *h, int k);

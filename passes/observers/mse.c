@@ -1,27 +1,13 @@
 /* mse - the range that quantizes what was seen with the least mean squared error. */
-#include <math.h>
-
 #include "passes/observers/clipping.h"
+#include "passes/observers/error.h"
 
-/* Squared error, every number taken to lie in the middle of its bin. */
 static double squared_error(const QccHistogram *h, int first, int last, double lo, double hi,
                             int levels)
 {
-    double scale = (hi - lo) / (levels - 1);
-    double zero = rint(-lo / scale), sum = 0;
-    for (int k = first; k <= last; k++) {
-        int64_t n = qcc_histogram_at(h, k);
-        if (n == 0) continue;
-        double x = (qcc_histogram_edge(h, k) + qcc_histogram_edge(h, k + 1)) / 2;
-        /* The outermost bins are often wider than what lies in them. */
-        if (x < h->min) x = h->min;
-        if (x > h->max) x = h->max;
-        double q = rint(x / scale) + zero;
-        q = q < 0 ? 0 : q > levels - 1 ? levels - 1 : q;
-        double error = x - (q - zero) * scale;
-        sum += (double)n * error * error;
-    }
-    return sum;
+    (void)first;
+    (void)last;
+    return qcc_range_error(h, lo, hi, levels);
 }
 
 static void estimate(const QccHistogram *h, const void *opts, int levels, float *lo, float *hi)

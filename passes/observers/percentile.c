@@ -1,22 +1,17 @@
 /* percentile - the range that holds all but a few of the numbers, equally few cut at either end. */
+#include "passes/observers/percentile.h"
+
 #include <math.h>
 
 #include "passes/observers/histogram.h"
 
-typedef struct Opts {
-    double percentile;
-} Opts;
-
-static const QccField fields[] = {{"percentile", QCC_FIELD_FLOAT, offsetof(Opts, percentile),
-                                   "99.99", 50, 100, NULL,
-                                   "percent of the numbers that stay inside the range"},
-                                  {0}};
+static const QccField fields[] = {QCC_PERCENTILE_FIELD, {0}};
 
 /* The ends are edges of bins, at most one bin's width outside the percentile proper. */
 static void estimate(const QccHistogram *h, const void *opts, int levels, float *lo, float *hi)
 {
     (void)levels;
-    const Opts *o = opts;
+    const QccPercentileOpts *o = opts;
     int first, last;
     *lo = h->min;
     *hi = h->max;
@@ -40,7 +35,7 @@ const QccObserverDef qcc_observer_percentile = {
     .abi = QCC_PASS_ABI,
     .name = "percentile",
     .summary = "all but a few of the numbers, equally few cut at either end",
-    .opts_size = sizeof(Opts),
+    .opts_size = sizeof(QccPercentileOpts),
     .opts = fields,
     .estimate = estimate,
 };

@@ -334,11 +334,106 @@ START_TEST(entropy_finds_the_least_divergence)
 }
 END_TEST
 
+/* The averages over tensors, in a stream of 250 of them, in long double and by their definition. */
+static void check_moving_average(void *user)
+{
+    Data *d = user;
+    d->registry = qcc_pass_registry_new(d->arena);
+    const QccObserverDef *def = qcc_observer_find(d->registry, "moving-average");
+    QccHistogram h;
+    qcc_histogram_init(&h, d->arena);
+    QccRandom r;
+    qcc_random_init(&r, 5);
+    long double least = 0, greatest = 0;
+    for (int i = 0; i < 250; i++) {
+        float x[40], lo, hi;
+        fill_normal(&r, x, 40, 1 + 0.02F * (float)i, 0);
+        if (i % 10 == 3) x[7] = NAN;
+        long double min = INFINITY, max = -INFINITY;
+        for (int k = 0; k < 40; k++) {
+            if (isnan(x[k])) continue;
+            min = fminl(min, x[k]);
+            max = fmaxl(max, x[k]);
+        }
+        if (i < 100) { /* a mean: undo the division of the last one */
+            least = (least * i + min) / (i + 1);
+            greatest = (greatest * i + max) / (i + 1);
+        } else {
+            least = 0.99L * least + 0.01L * min;
+            greatest = 0.99L * greatest + 0.01L * max;
+        }
+        qcc_histogram_add(&h, x, 40);
+        def->estimate(&h, NULL, 256, &lo, &hi);
+        ck_assert_msg(fabsl(lo - least) < 1e-5L && fabsl(hi - greatest) < 1e-5L,
+                      "tensor %d: %g and %Lg, %g and %Lg", i, (double)lo, least, (double)hi,
+                      greatest);
+    }
+    float none[2] = {NAN, INFINITY};
+    int64_t tensors = h.tensors;
+    qcc_histogram_add(&h, none, 2);
+    ck_assert_int_eq(h.tensors, tensors);
+    ck_assert_int_eq(tensors, 250);
+}
+
+START_TEST(moving_average_follows_the_tensors)
+{
+    static Data d;
+    run_protected(check_moving_average, &d);
+}
+END_TEST
+
+/* On the numbers themselves no method is better than the one that was chosen. */
+static void check_choice(Data *d, const char *what, const char *wanted)
+{
+    static const char *const names[] = {"minmax", "moving-average", "percentile", "entropy", "mse"};
+    double best = INFINITY;
+    float lo, hi;
+    estimate(d, "choose", 99.9, &lo, &hi);
+    for (int i = 0; i < 5; i++) {
+        float l, h;
+        estimate(d, names[i], 99.9, &l, &h);
+        best = fmin(best, true_error(d, fmin((double)l, 0), fmax((double)h, 0)));
+        if (!strcmp(names[i], wanted))
+            ck_assert_msg(l == lo && h == hi, "%s: not %s", what, wanted);
+    }
+    double found = true_error(d, fmin((double)lo, 0), fmax((double)hi, 0));
+    ck_assert_msg(found <= best * 1.02, "%s: %g, and there is %g", what, found, best);
+}
+
+static void check_choose(void *user)
+{
+    Data *d = user;
+    d->registry = qcc_pass_registry_new(d->arena);
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        QccRandom r;
+        qcc_random_init(&r, seed + 900);
+        d->n = 6000;
+        fill_normal(&r, d->x, d->n, 0.3F * (float)seed, seed % 4 ? 3 * (int)seed : 0);
+        for (int64_t i = 0; i < d->n && seed % 3 == 0; i++) d->x[i] = fmaxf(d->x[i], 0);
+        check_choice(d, "normal", "mse");
+    }
+    /* The 256 steps of a scale of 1: whoever clips or widens loses them. */
+    d->n = 75 * 256;
+    for (int64_t i = 0; i < d->n; i++) d->x[i] = (float)(i % 256 - 64);
+    check_choice(d, "steps", "minmax");
+    /* With one number outside, the percentile alone ends where the steps end. */
+    d->x[d->n++] = 193.3F;
+    check_choice(d, "steps and one outside", "percentile");
+}
+
+START_TEST(choose_finds_the_least_error)
+{
+    static Data d;
+    run_protected(check_choose, &d);
+}
+END_TEST
+
 /* Nothing, only zeros, one number, only NaN: every estimator gives a range. */
 static void check_odd(void *user)
 {
     Data *d = user;
-    static const char *const names[] = {"minmax", "percentile", "entropy", "mse"};
+    static const char *const names[] = {"minmax", "percentile", "entropy",
+                                        "mse",    "choose",     "moving-average"};
     static const float odd[][3] = {{0, 0, 0}, {5, 5, 5}, {-1e30F, 0, 1e-30F}, {NAN, NAN, NAN}};
     d->registry = qcc_pass_registry_new(d->arena);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -369,6 +464,8 @@ int main(void)
     tcase_add_test(tc, percentile_cuts_what_it_may);
     tcase_add_test(tc, mse_finds_the_least_error);
     tcase_add_test(tc, entropy_finds_the_least_divergence);
+    tcase_add_test(tc, moving_average_follows_the_tensors);
+    tcase_add_test(tc, choose_finds_the_least_error);
     tcase_add_test(tc, odd_streams_give_ranges);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
