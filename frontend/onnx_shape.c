@@ -5,7 +5,9 @@
 #include <limits.h>
 #include <string.h>
 
-enum { CONSTANTS_MAX = 1 << 28 }; /* bytes that all ConstantOfShape of a model may ask for */
+enum {
+    CONSTANTS_MAX = 1 << 28
+}; /* bytes of all constants that a model asks for but does not hold */
 
 /* ---- constants ---------------------------------------------------------------------------- */
 
@@ -154,7 +156,9 @@ QccStatus qcc_onnx_dropout(QccOnnxNode *n)
     if (training != 0 && ratio != 0) return qcc_onnx_unsupported(n, "training mode");
     QCC_TRY(qcc_onnx_identity(n));
     int64_t dim[QCC_MAX_RANK], count = qcc_type_count(n->out[0]->type);
-    if (n->nout < 2 || !n->proto->output[1][0] || count < 0 || count > CONSTANT_MAX) return QCC_OK;
+    if (n->nout < 2 || !n->proto->output[1][0] || count < 0) return QCC_OK;
+    if (count > CONSTANTS_MAX - n->im->made) return QCC_OK; /* the mask stays unknown */
+    n->im->made += count;
     qcc_type_extents(n->out[0]->type, dim);
     bool *mask = qcc_alloc_array(n->im->arena, count ? count : 1, sizeof *mask);
     memset(mask, true, (size_t)count);
