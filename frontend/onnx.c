@@ -8,8 +8,7 @@
 #include <xxhash.h>
 
 enum {
-    OPSET_MIN = 7,
-    OPSET_KNOWN = 21,     /* the newest whose operators were looked at */
+    OPSET_KNOWN = 24,     /* the newest whose operators were looked at */
     SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent */
     SYMBOLS = 256,        /* dynamic extents by different names */
     RESULTS = 4096,
@@ -190,10 +189,6 @@ static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodePro
         return qcc_sprintf(im->scratch, "unsupported op '%s' of domain '%s'", type, p->domain);
     }
     int since;
-    if (im->opset < OPSET_MIN) {
-        return qcc_sprintf(im->scratch, "unsupported op '%s': of opset %lld, wanted %d or newer",
-                           type, (long long)im->opset, OPSET_MIN);
-    }
     if (!qcc_onnx_find_row(type, im->opset, &since)) {
         if (since) {
             return qcc_sprintf(im->scratch,
@@ -299,7 +294,10 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
     QCC_TRY(n->row->import(n));
     assert(n->out[0]);
     for (size_t i = 0; i < p->n_attribute; i++) {
-        if (n->attr_seen[i]) continue;
+        const char *name = p->attribute[i]->name;
+        /* Before opset 6, a permission to compute in place. */
+        if (n->attr_seen[i] || (im->opset < 6 && name && !strcmp(name, "consumed_inputs")))
+            continue;
         return qcc_onnx_unsupported(n, "its attribute '%s' is not known",
                                     p->attribute[i]->name ? p->attribute[i]->name : "");
     }
@@ -347,12 +345,13 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
 static QccStatus find_opset(QccOnnxImport *im, const Onnx__ModelProto *m)
 {
     QccLoc loc = {.file = im->file};
-    im->opset = 1; /* what a file means that does not say it */
+    im->opset = 0;
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->opset_import[i];
         if (o->domain && o->domain[0] && strcmp(o->domain, "ai.onnx")) continue;
         im->opset = o->version;
     }
+    if (!m->n_opset_import && m->ir_version < 3) im->opset = 1; /* they were not written yet */
     if (im->opset < 1)
         return qcc_error(im->d, loc, "the model's opset is %lld", (long long)im->opset);
     if (im->opset > OPSET_KNOWN) {

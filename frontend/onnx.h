@@ -165,6 +165,8 @@ QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w,
 QccValue *qcc_onnx_f32(QccOnnxNode *n, float x);
 /* A constant of one element of the type of `like`. */
 QccStatus qcc_onnx_real_like(QccOnnxNode *n, QccValue **out, const QccValue *like, double x);
+/* Before opset 7, refuses what is not marked as inference; the attribute is gone later. */
+QccStatus qcc_onnx_is_test(QccOnnxNode *n);
 /* A negative axis counts from the end; posts what is out of range. */
 QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis);
 
@@ -206,7 +208,9 @@ QccStatus qcc_onnx_matmul_integer(QccOnnxNode *n);
 /* onnx_math.c */
 QccStatus qcc_onnx_plain(QccOnnxNode *n);    /* the op of the row, no attributes */
 QccStatus qcc_onnx_variadic(QccOnnxNode *n); /* a chain of the op of the row */
-QccStatus qcc_onnx_swapped(QccOnnxNode *n);  /* the op of the row, operands turned round */
+QccStatus
+qcc_onnx_by_axis(QccOnnxNode *n); /* before opset 7: operand 1 broadcasts from an axis on */
+QccStatus qcc_onnx_swapped(QccOnnxNode *n); /* the op of the row, operands turned round */
 QccStatus qcc_onnx_mean(QccOnnxNode *n);
 QccStatus qcc_onnx_scalars(QccOnnxNode *n); /* alpha, beta and gamma as attributes */
 QccStatus qcc_onnx_shrink(QccOnnxNode *n);

@@ -18,6 +18,29 @@ QccStatus qcc_onnx_plain(QccOnnxNode *n)
     return qcc_onnx_emit_out(n, n->row->def, in, n->nin, NULL);
 }
 
+/* The second operand lies in the first one's dimensions from `axis` on, else in the last ones; the
+ * slopes of PRelu in that of the channels. */
+QccStatus qcc_onnx_by_axis(QccOnnxNode *n)
+{
+    QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
+    bool broadcast = false, slopes = n->row->def == &qcc_op_prelu;
+    int rank = in[0]->type->rank, own = in[1]->type->rank;
+    int64_t axis = slopes ? 1 : rank - own;
+    QCC_TRY(qcc_onnx_attr_bool(n, "broadcast", &broadcast));
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
+    if (axis < 0) axis += rank;
+    if ((broadcast || (slopes && own == 1 && rank > 1)) && axis != rank - own) {
+        QccDim dim[QCC_MAX_RANK];
+        if (axis < 0 || axis > rank - own) return qcc_onnx_wrong(n, "has an axis out of range");
+        for (int i = 0; i < rank - axis; i++) dim[i] = i < own ? in[1]->type->dim[i] : qcc_dim(1);
+        bool one = slopes && qcc_type_count(in[1]->type) == 1;
+        if (!one) QCC_TRY(qcc_onnx_reshape(n, &in[1], in[1], NULL, (int)(rank - axis), dim));
+    }
+    bool swapped = !strcmp(n->row->type, "Greater");
+    QccValue *turned[] = {in[1], in[0]};
+    return qcc_onnx_emit_out(n, n->row->def, swapped ? turned : in, 2, NULL);
+}
+
 /* a > b is b < a. */
 QccStatus qcc_onnx_swapped(QccOnnxNode *n)
 {
@@ -174,11 +197,12 @@ QccStatus qcc_onnx_gemm(QccOnnxNode *n)
 {
     static const int swap[] = {1, 0};
     double alpha = 1, beta = 1;
-    bool trans_a = false, trans_b = false;
+    bool trans_a = false, trans_b = false, broadcast = false; /* of C: later always */
     QCC_TRY(qcc_onnx_attr_float(n, "alpha", &alpha));
     QCC_TRY(qcc_onnx_attr_float(n, "beta", &beta));
     QCC_TRY(qcc_onnx_attr_bool(n, "transA", &trans_a));
     QCC_TRY(qcc_onnx_attr_bool(n, "transB", &trans_b));
+    if (n->im->opset < 7) QCC_TRY(qcc_onnx_attr_bool(n, "broadcast", &broadcast));
     QccValue *a = qcc_onnx_in(n, 0), *b = qcc_onnx_in(n, 1), *c = qcc_onnx_in(n, 2);
     if (a->type->rank != 2 || b->type->rank != 2) {
         return qcc_onnx_wrong(n, "needs two matrices, found rank %d and %d", a->type->rank,

@@ -410,6 +410,14 @@ QccStatus qcc_onnx_real_like(QccOnnxNode *n, QccValue **out, const QccValue *lik
     return qcc_onnx_emit(n, out, &qcc_op_cast, NULL, &wide, 1, &attrs);
 }
 
+QccStatus qcc_onnx_is_test(QccOnnxNode *n)
+{
+    bool test = false;
+    if (n->im->opset >= 7) return QCC_OK;
+    QCC_TRY(qcc_onnx_attr_bool(n, "is_test", &test));
+    return test ? QCC_OK : qcc_onnx_unsupported(n, "training mode");
+}
+
 QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis)
 {
     if (*axis < -rank || *axis >= rank) {

@@ -112,6 +112,7 @@ QccStatus qcc_onnx_batchnorm(QccOnnxNode *n)
     int64_t spatial = 1;
     QCC_TRY(qcc_onnx_attr_float(n, "epsilon", &attrs.epsilon));
     QCC_TRY(qcc_onnx_attr_float(n, "momentum", &momentum));
+    QCC_TRY(qcc_onnx_is_test(n));
     QCC_TRY(qcc_onnx_attr_bool(n, "training_mode", &training));
     QCC_TRY(qcc_onnx_attr_int(n, "spatial", &spatial));
     if (spatial != 1) return qcc_onnx_unsupported(n, "spatial is not 1");

@@ -151,6 +151,7 @@ QccStatus qcc_onnx_dropout(QccOnnxNode *n)
     int64_t seed = 0;
     QCC_TRY(qcc_onnx_attr_float(n, "ratio", &ratio));
     QCC_TRY(qcc_onnx_attr_int(n, "seed", &seed));
+    QCC_TRY(qcc_onnx_is_test(n));
     QCC_TRY(qcc_onnx_scalar_in(n, 2, "training_mode", &training));
     if (training != 0) QCC_TRY(qcc_onnx_scalar_in(n, 1, "ratio", &ratio));
     if (training != 0 && ratio != 0) return qcc_onnx_unsupported(n, "training mode");
