@@ -345,13 +345,14 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
 static QccStatus find_opset(QccOnnxImport *im, const Onnx__ModelProto *m)
 {
     QccLoc loc = {.file = im->file};
-    im->opset = 0;
+    im->opset = 1; /* before IR version 3 files did not say it */
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->opset_import[i];
         if (o->domain && o->domain[0] && strcmp(o->domain, "ai.onnx")) continue;
         im->opset = o->version;
     }
-    if (!m->n_opset_import && m->ir_version < 3) im->opset = 1; /* they were not written yet */
+    if (!m->n_opset_import && m->ir_version >= 3)
+        return qcc_error(im->d, loc, "the model does not say its opset");
     if (im->opset < 1)
         return qcc_error(im->d, loc, "the model's opset is %lld", (long long)im->opset);
     if (im->opset > OPSET_KNOWN) {

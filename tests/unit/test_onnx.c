@@ -151,7 +151,7 @@ static void nested(Fixture *f)
     }
     QccWire wire;
     qcc_buf_init(&outer, f->arena);
-    qcc_buf_puts(&outer, "\x08\x07\x3a");
+    qcc_buf_puts(&outer, "\x08\x07\x42\x02\x10\x0d\x3a"); /* IR version 7, opset 13, a graph */
     for (uint64_t n = (uint64_t)buf.len;; n >>= 7) {
         uint8_t byte = (uint8_t)((n & 127) | (n > 127 ? 128 : 0));
         qcc_buf_add(&outer, &byte, 1);
