@@ -201,6 +201,7 @@ QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* the op of the row */
 /* onnx_quant.c */
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
+QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_qlinear_conv(QccOnnxNode *n);
 QccStatus qcc_onnx_qlinear_matmul(QccOnnxNode *n);
 QccStatus qcc_onnx_conv_integer(QccOnnxNode *n);

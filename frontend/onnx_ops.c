@@ -52,6 +52,7 @@ static const QccOnnxRow rows[] = {
     {"Div", 7, 2, 2, qcc_onnx_plain, &qcc_op_div},
     {"Dropout", 1, 1, 1, qcc_onnx_dropout, NULL},
     {"Dropout", 12, 1, 3, qcc_onnx_dropout, NULL},
+    {"DynamicQuantizeLinear", 11, 1, 1, qcc_onnx_dynamic_quantize, NULL},
     {"Elu", 1, 1, 1, qcc_onnx_scalars, &qcc_op_elu},
     {"Equal", 1, 2, 2, qcc_onnx_by_axis, &qcc_op_equal},
     {"Equal", 7, 2, 2, qcc_onnx_plain, &qcc_op_equal},

@@ -149,6 +149,126 @@ static QccStatus stored_value(QccOnnxNode *n, int i, Params *p, QccValue **out)
     return QCC_OK;
 }
 
+/* ---- scales of the run ---------------------------------------------------------------------- */
+
+static QccStatus cast(QccOnnxNode *n, QccValue **x, QccDtype to)
+{
+    QccCastAttrs attrs = {.to = (int)to};
+    if ((*x)->type->dtype == to && !(*x)->type->quant) return QCC_OK;
+    return qcc_onnx_emit(n, x, &qcc_op_cast, NULL, x, 1, &attrs);
+}
+
+static QccStatus binary(QccOnnxNode *n, QccValue **x, const QccOpDef *def, QccValue *a, QccValue *b)
+{
+    QccValue *in[] = {a, b};
+    return qcc_onnx_emit(n, x, def, NULL, in, 2, NULL);
+}
+
+/* Every entry of v stands for `block` neighbours along the axis. */
+static QccStatus repeat(QccOnnxNode *n, QccValue **v, const QccType *x, int64_t axis, int64_t block)
+{
+    const QccType *t = (*v)->type;
+    QccDim dim[QCC_MAX_RANK];
+    QccShapeAttrs wide = {.shape = {.n = t->rank + 1}};
+    if (t->rank != x->rank || t->rank == QCC_MAX_RANK) {
+        return qcc_onnx_wrong(n, "needs a scale for each block of %lld", (long long)block);
+    }
+    for (int i = 0, k = 0; i < t->rank; i++) {
+        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "blocks in dynamic extents");
+        wide.shape.v[k] = t->dim[i].n;
+        dim[k++] = t->dim[i];
+        if (i != axis) continue;
+        wide.shape.v[k] = block;
+        dim[k++] = qcc_dim(1);
+    }
+    QCC_TRY(qcc_onnx_reshape(n, v, *v, NULL, t->rank + 1, dim));
+    QCC_TRY(qcc_onnx_emit(n, v, &qcc_op_expand, NULL, v, 1, &wide));
+    return qcc_onnx_reshape(n, v, *v, NULL, x->rank, x->dim);
+}
+
+/* A scale or zero point in f32, in a shape that broadcasts to x. */
+static QccStatus spread(QccOnnxNode *n, QccValue **v, const QccType *x, const Params *p)
+{
+    QccDim dim[QCC_MAX_RANK];
+    int64_t axis = p->axis, count = qcc_type_count((*v)->type);
+    QCC_TRY(cast(n, v, QCC_F32));
+    if (count == 1 && !p->block) return qcc_onnx_reshape(n, v, *v, NULL, 0, NULL);
+    QCC_TRY(qcc_onnx_axis(n, x->rank, &axis));
+    if (p->block) return repeat(n, v, x, axis, p->block);
+    if ((*v)->type->rank != 1) return qcc_onnx_wrong(n, "needs one scale or a list");
+    dim[0] = (*v)->type->dim[0];
+    for (int i = (int)axis + 1; i < x->rank; i++) dim[i - axis] = qcc_dim(1);
+    return qcc_onnx_reshape(n, v, *v, NULL, x->rank - (int)axis, dim);
+}
+
+/* saturate(rne(x / scale) + zero), computed. */
+static QccStatus quantize_by(QccOnnxNode *n, QccValue **y, QccValue *x, QccValue *scale,
+                             QccValue *zero, QccDtype dtype)
+{
+    QCC_TRY(binary(n, y, &qcc_op_div, x, scale));
+    QCC_TRY(qcc_onnx_emit(n, y, &qcc_op_round, NULL, y, 1, NULL));
+    if (zero) QCC_TRY(binary(n, y, &qcc_op_add, *y, zero));
+    return cast(n, y, dtype);
+}
+
+static QccStatus quantize_at_run(QccOnnxNode *n, const Params *p)
+{
+    QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2);
+    QccDtype dtype = zero ? zero->type->dtype : p->dtype;
+    if (!can_store(dtype)) {
+        return qcc_onnx_unsupported(n, "quantized values of %s", qcc_dtype_name(dtype));
+    }
+    QCC_TRY(cast(n, &x, QCC_F32));
+    QCC_TRY(spread(n, &scale, x->type, p));
+    if (zero) QCC_TRY(spread(n, &zero, x->type, p));
+    return quantize_by(n, &n->out[0], x, scale, zero, dtype);
+}
+
+/* (x - zero) * scale, computed; in the element type of the scale. */
+static QccStatus dequantize_at_run(QccOnnxNode *n, const Params *p, QccDtype to)
+{
+    QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2), *y;
+    const QccType *type = x->type;
+    if (!can_store(type->dtype) || type->quant) {
+        return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
+                                    n->in[0]->name);
+    }
+    y = x;
+    QCC_TRY(cast(n, &y, QCC_F32));
+    if (zero) {
+        QCC_TRY(spread(n, &zero, type, p));
+        QCC_TRY(binary(n, &y, &qcc_op_sub, y, zero));
+    }
+    QCC_TRY(spread(n, &scale, type, p));
+    QCC_TRY(binary(n, &y, &qcc_op_mul, y, scale));
+    QCC_TRY(cast(n, &y, to));
+    n->out[0] = y;
+    return QCC_OK;
+}
+
+/* Scale and zero point of the run, so that x, widened to hold 0, fills u8. */
+QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n)
+{
+    QccReduceAttrs all = {.keep = false};
+    QccValue *x = qcc_onnx_in(n, 0), *lo = x, *hi = x, *scale, *zero, *point;
+    if (x->type->rank) {
+        QCC_TRY(qcc_onnx_emit(n, &lo, &qcc_op_reduce_min, NULL, &x, 1, &all));
+        QCC_TRY(qcc_onnx_emit(n, &hi, &qcc_op_reduce_max, NULL, &x, 1, &all));
+    }
+    QCC_TRY(binary(n, &lo, &qcc_op_min, lo, qcc_onnx_f32(n, 0)));
+    QCC_TRY(binary(n, &hi, &qcc_op_max, hi, qcc_onnx_f32(n, 0)));
+    QCC_TRY(binary(n, &scale, &qcc_op_sub, hi, lo));
+    QCC_TRY(binary(n, &scale, &qcc_op_div, scale, qcc_onnx_f32(n, 255)));
+    QCC_TRY(qcc_onnx_emit(n, &lo, &qcc_op_neg, NULL, &lo, 1, NULL));
+    QCC_TRY(quantize_by(n, &point, lo, scale, NULL, QCC_U8));
+    zero = point;
+    QCC_TRY(cast(n, &zero, QCC_F32));
+    QCC_TRY(quantize_by(n, &n->out[0], x, scale, zero, QCC_U8));
+    if (n->nout > 1) n->out[1] = scale;
+    if (n->nout > 2) n->out[2] = point;
+    return QCC_OK;
+}
+
 /* ---- QuantizeLinear, DequantizeLinear ------------------------------------------------------- */
 
 QccStatus qcc_onnx_quantize(QccOnnxNode *n)
@@ -164,6 +284,9 @@ QccStatus qcc_onnx_quantize(QccOnnxNode *n)
     if (output && !qcc_onnx_dtype(&p.dtype, output)) {
         return qcc_onnx_unsupported(n, "output_dtype %s",
                                     qcc_onnx_dtype_name(n->im->scratch, output));
+    }
+    if (!qcc_onnx_blob(n, 1) || (qcc_onnx_has(n, 2) && !qcc_onnx_blob(n, 2))) {
+        return quantize_at_run(n, &p);
     }
     QccDtype wanted = p.dtype;
     QCC_TRY(read_params(n, x->type, &p));
@@ -182,10 +305,16 @@ QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
     int64_t output = 0;
     QCC_TRY(own_params(n, &p));
     QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
-    const QccBlob *scale = qcc_onnx_blob(n, 1);
-    if ((output && output != 1) || (scale && scale->dtype != QCC_F32)) {
-        return qcc_onnx_unsupported(n, "a result that is not f32");
+    const QccBlob *scale = qcc_onnx_blob(n, 1), *blob = qcc_onnx_blob(n, 0);
+    QccDtype to = scale ? scale->dtype : qcc_onnx_in(n, 1)->type->dtype;
+    if (output && !qcc_onnx_dtype(&to, output)) {
+        return qcc_onnx_unsupported(n, "output_dtype %s",
+                                    qcc_onnx_dtype_name(n->im->scratch, output));
     }
+    bool constant = scale && (!qcc_onnx_has(n, 2) || qcc_onnx_blob(n, 2));
+    x = blob ? NULL : qcc_onnx_in(n, 0);
+    bool known = blob || x->type->quant || (!x->def && !x->uses);
+    if (!constant || !known || to != QCC_F32) return dequantize_at_run(n, &p, to);
     QCC_TRY(stored_value(n, 0, &p, &x));
     return qcc_onnx_emit_out(n, &qcc_op_dequantize, &x, 1, NULL);
 }

@@ -72,9 +72,13 @@ static bool reduces_nothing(const QccType *x, const QccReduceAttrs *a)
 /* The largest element where it is finite, so that infinities do not meet: inf - inf. */
 static QccStatus finite_max(QccOnnxNode *n, QccValue **m, QccValue *x, const QccReduceAttrs *keep)
 {
+    double most = x->type->dtype == QCC_F16 ? 65504 : 0x1.fep127; /* of bf16, exact in all others */
+    QccValue *lo, *hi;
+    QCC_TRY(qcc_onnx_real_like(n, &lo, x, -most));
+    QCC_TRY(qcc_onnx_real_like(n, &hi, x, most));
     QCC_TRY(qcc_onnx_emit(n, m, &qcc_op_reduce_max, NULL, &x, 1, keep));
-    QCC_TRY(binary(n, m, &qcc_op_max, *m, qcc_onnx_f32(n, -0x1.fffffep127F)));
-    return binary(n, m, &qcc_op_min, *m, qcc_onnx_f32(n, 0x1.fffffep127F));
+    QCC_TRY(binary(n, m, &qcc_op_max, *m, lo));
+    return binary(n, m, &qcc_op_min, *m, hi);
 }
 
 QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n)
@@ -83,7 +87,7 @@ QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n)
     QccReduceAttrs attrs, keep;
     QccValue *x = qcc_onnx_in(n, 0), *m = NULL;
     QCC_TRY(read_axes(n, x->type, &attrs, &noop));
-    if (x->type->dtype != QCC_F32) {
+    if (!qcc_dtype_is_float(x->type->dtype)) {
         return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(x->type->dtype));
     }
     if (noop) { /* log(exp(x)) */
