@@ -9,6 +9,7 @@
 typedef struct Values {
     const char *const *inputs, *const *outputs;
     const char *engine, *target;
+    const char *const *shapes;
 } Values;
 
 /* Everything that one run holds. */
@@ -22,6 +23,7 @@ typedef struct Job {
     QccTensorFile *file; /* one an --input */
     QccTensorFile *out;  /* one an output of the program */
     QccBuffer *buffer;   /* inputs, then outputs */
+    QccShape *shape;     /* the same */
 } Job;
 
 static int count(const char *const *list)
@@ -44,7 +46,20 @@ static void print_shape(char *buf, size_t size, const int64_t *shape, int rank)
     if (at < size) snprintf(buf + at, size - at, "]");
 }
 
-/* Reads the inputs; the shapes of the files give the model's open dimensions their values. */
+/* The same of a program's input: "[N,3,224,224]". */
+static void print_type_shape(char *buf, size_t size, const QccTensorInfo *info)
+{
+    size_t at = (size_t)snprintf(buf, size, "[");
+    for (int i = 0; i < info->rank && at < size; i++)
+        if (info->symbol[i])
+            at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? "," : "", info->symbol[i]);
+        else
+            at += (size_t)snprintf(buf + at, size - at, "%s%" PRId64, i ? "," : "", info->shape[i]);
+    if (at < size) snprintf(buf + at, size - at, "]");
+}
+
+/* Reads the inputs; shapes of the files that are named fix the model's dimensions, so that nothing
+ * is compiled for others. */
 static QccStatus load_inputs(Job *j)
 {
     j->nfile = count(j->values->inputs);
@@ -79,11 +94,12 @@ static int find_file(const Job *j, const char *name, const bool *taken)
     return unnamed;
 }
 
+/* What is wrong with an extent that may vary, the library says. */
 static bool fits(const QccTensorInfo *info, const QccTensorFile *file)
 {
     if (info->rank != file->rank) return false;
     for (int i = 0; i < info->rank; i++)
-        if (info->shape[i] != file->shape[i]) return false;
+        if (!info->symbol[i] && info->shape[i] != file->shape[i]) return false;
     return true;
 }
 
@@ -92,8 +108,8 @@ static QccStatus bind_input(Job *j, int index, bool *taken)
     QccTensorInfo info;
     TOOL_TRY(qcc_program_input(j->program, index, &info));
     int k = find_file(j, info.name, taken);
-    char wanted[128], found[128];
-    print_shape(wanted, sizeof wanted, info.shape, info.rank);
+    char wanted[256], found[256];
+    print_type_shape(wanted, sizeof wanted, &info);
     if (k < 0)
         return tool_error(j->tool, QCC_ERROR_USAGE, "input '%s' (%s%s) needs --input=%s=FILE.npy",
                           info.name, qcc_dtype_name(info.dtype), wanted, info.name);
@@ -107,7 +123,9 @@ static QccStatus bind_input(Job *j, int index, bool *taken)
         return tool_error(j->tool, QCC_ERROR_INPUT, "input '%s' is %s%s, the file holds %s%s",
                           info.name, qcc_dtype_name(info.dtype), wanted, qcc_dtype_name(f->dtype),
                           found);
-    j->buffer[index] = (QccBuffer){.data = f->data, .dtype = f->dtype};
+    j->buffer[index] = (QccBuffer){.data = f->data, .dtype = f->dtype, .shape = f->shape};
+    j->shape[index].rank = f->rank;
+    memcpy(j->shape[index].dim, f->shape, sizeof f->shape);
     return QCC_OK;
 }
 
@@ -129,13 +147,16 @@ static QccStatus make_outputs(Job *j)
 {
     j->out = calloc((size_t)j->nout + 1, sizeof *j->out);
     if (!j->out) return tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
+    QccShape *shape = j->shape + j->nin;
+    TOOL_TRY(qcc_program_output_shapes(j->program, j->shape, j->nin, shape, j->nout));
     for (int i = 0; i < j->nout; i++) {
         QccTensorInfo info;
         TOOL_TRY(qcc_program_output(j->program, i, &info));
         QccTensorFile *f = &j->out[i];
         f->dtype = info.quantized ? QCC_F32 : info.dtype;
-        f->rank = info.rank;
-        memcpy(f->shape, info.shape, sizeof f->shape);
+        f->rank = shape[i].rank;
+        memcpy(f->shape, shape[i].dim, sizeof f->shape);
+        memcpy(info.shape, f->shape, sizeof info.shape);
         f->bytes = tool_size(&info, f->dtype);
         f->data = calloc(1, f->bytes ? f->bytes : 1);
         if (!f->data) return tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
@@ -168,7 +189,7 @@ static QccStatus show_outputs(Job *j)
         QccTensorInfo info;
         char shape[128];
         TOOL_TRY(qcc_program_output(j->program, i, &info));
-        print_shape(shape, sizeof shape, info.shape, info.rank);
+        print_shape(shape, sizeof shape, j->out[i].shape, j->out[i].rank);
         printf("%s: %s%s\n", info.name, qcc_dtype_name(j->out[i].dtype), shape);
         if (j->out[i].dtype == QCC_F32 && j->out[i].bytes >= sizeof(float)) print_top(&j->out[i]);
     }
@@ -196,13 +217,14 @@ static QccStatus run_job(Job *j)
     QccProgramOptions options = QCC_INIT(QccProgramOptions);
     options.target = v->target;
     TOOL_TRY(tool_engine(j->tool, &options, v->engine));
-    TOOL_TRY(tool_open_ready(j->tool, &j->model, j->tool->arg[0], NULL));
+    TOOL_TRY(tool_open_ready(j->tool, &j->model, j->tool->arg[0], j->values->shapes));
     TOOL_TRY(load_inputs(j));
     TOOL_TRY(qcc_program_new(&j->program, j->model, &options));
     j->nin = qcc_program_input_count(j->program);
     j->nout = qcc_program_output_count(j->program);
     j->buffer = calloc((size_t)(j->nin + j->nout) + 1, sizeof *j->buffer);
-    if (!j->buffer) return tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
+    j->shape = calloc((size_t)(j->nin + j->nout) + 1, sizeof *j->shape);
+    if (!j->buffer || !j->shape) return tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
     TOOL_TRY(bind_inputs(j));
     TOOL_TRY(make_outputs(j));
     QccSessionOptions session = QCC_INIT(QccSessionOptions);
@@ -224,6 +246,7 @@ static QccStatus run(Tool *tool, const void *values)
     free(j.file);
     free(j.out);
     free(j.buffer);
+    free(j.shape);
     qcc_program_free(j.program);
     qcc_model_free(j.model);
     return status;
@@ -238,6 +261,8 @@ static const Option options[] = {
                   "compiled code, or the reference interpreter: the bytes are the same"),
     OPTION_STRING('t', "target", Values, target, "BUNDLE",
                   "instruction set (qcc targets); by default the best of this machine"),
+    OPTION_LIST(0, "shape", Values, shapes, "[NAME=]N,N,...",
+                "the shape of an input; by default that of its file"),
     {0},
 };
 
@@ -245,7 +270,8 @@ const Command run_command = {
     .name = "run",
     .usage = "MODEL --input=[NAME=]X.npy [--output=[NAME=]Y.npy]",
     .summary = "runs a program on arrays from files",
-    .details = "Quantized inputs and outputs are read and written as f32.\n",
+    .details = "Quantized inputs and outputs are read and written as f32. Where a model leaves\n"
+               "dimensions open, the files say them.\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,
