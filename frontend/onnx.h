@@ -161,6 +161,9 @@ QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const ch
                            const QccDim *dim);
 /* Like transpose, but a constant, or a dequantized constant, stays one. */
 QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w, const int *perm);
+/* Counts bytes of a constant that the file asks for and does not hold; posts when a model asks for
+ * too many. Before they are allocated. */
+QccStatus qcc_onnx_make_room(QccOnnxNode *n, int64_t bytes);
 /* A constant of one f32. */
 QccValue *qcc_onnx_f32(QccOnnxNode *n, float x);
 /* A constant of one element of the type of `like`. */

@@ -121,7 +121,7 @@ static QccStatus transposed_extents(QccOnnxNode *n, Transposed *t, const QccType
 /* w[c, m/groups, k...] -> [m * phases, taps..., c/groups] */
 static QccStatus transposed_weight(QccOnnxNode *n, const Transposed *t, QccValue **w)
 {
-    enum { COUNT_MAX = 1 << 28 };
+    enum { COUNT_MAX = 1 << 28 }; /* far from overflow; see qcc_onnx_make_room */
     int dims = t->w.dims, rank = dims + 2;
     int64_t dim[QCC_MAX_RANK] = {t->m * t->phases}, count = t->m * t->phases, at = 0;
     for (int i = 1; i < rank; i++) {
@@ -130,6 +130,9 @@ static QccStatus transposed_weight(QccOnnxNode *n, const Transposed *t, QccValue
             return qcc_onnx_unsupported(n, "so large a kernel between its strides");
         }
     }
+    int64_t held = (*w)->type->dim[0].n * (*w)->type->dim[1].n;
+    for (int i = 0; i < dims; i++) held *= t->w.kernel[i];
+    if (count > held) QCC_TRY(qcc_onnx_make_room(n, (count - held) * (int64_t)sizeof(float)));
     int64_t kernel = 1, per_group = t->m / t->groups, index[QCC_MAX_RANK] = {0};
     for (int i = 0; i < dims; i++) kernel *= t->w.kernel[i];
     int64_t *source = QCC_NEW_ARRAY(n->im->scratch, count + 1, int64_t);
@@ -213,7 +216,7 @@ QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n)
     QCC_TRY(transposed_extents(n, &t, x->type));
     const QccDim *c = &w->type->dim[0], *m = &w->type->dim[1];
     if (c->sym[0] || m->sym[0]) return qcc_onnx_unsupported(n, "weights of dynamic extent");
-    if (c->n % t.groups || !qcc_dim_equal(c, &x->type->dim[1]) || m->n < 1) {
+    if (c->n < 1 || m->n < 1 || c->n % t.groups || !qcc_dim_equal(c, &x->type->dim[1])) {
         return qcc_onnx_wrong(n, "needs x[n,c,...] and w[c,m/groups,...] with c in %lld groups",
                               (long long)t.groups);
     }

@@ -181,6 +181,7 @@ QccStatus qcc_onnx_lp_pool(QccOnnxNode *n)
         if (after > w.after[i]) w.after[i] = after;
     }
     dim[1 + w.dims] = 1;
+    QCC_TRY(qcc_onnx_make_room(n, count * (int64_t)sizeof(float)));
     float *ones = qcc_alloc_array(n->im->arena, count, sizeof *ones);
     for (int64_t i = 0; i < count; i++) ones[i] = 1;
     const QccBlob *blob = qcc_blob(n->im->arena, QCC_F32, w.dims + 2, dim, ones, false);

@@ -53,6 +53,15 @@ QccStatus qcc_onnx_constant(QccOnnxNode *n)
     return QCC_OK;
 }
 
+QccStatus qcc_onnx_make_room(QccOnnxNode *n, int64_t bytes)
+{
+    if (bytes > CONSTANTS_MAX - n->im->made) {
+        return qcc_onnx_unsupported(n, "more than %d bytes in the whole model", CONSTANTS_MAX);
+    }
+    n->im->made += bytes;
+    return QCC_OK;
+}
+
 QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
 {
     QccInts shape = {0};
@@ -77,10 +86,7 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
     if (!qcc_extents_count(&count, &size, value->dtype, shape.n, shape.v)) {
         return qcc_onnx_wrong(n, "has a shape that is negative or too large");
     }
-    if (size > CONSTANTS_MAX - n->im->made) {
-        return qcc_onnx_unsupported(n, "more than %d bytes in the whole model", CONSTANTS_MAX);
-    }
-    n->im->made += size;
+    QCC_TRY(qcc_onnx_make_room(n, size));
     char *data = qcc_alloc_aligned(n->im->arena, count ? (size_t)count * bytes : 1, 64);
     for (int64_t i = 0; i < count; i++) memcpy(data + (size_t)i * bytes, value->data, bytes);
     give_const(n, qcc_blob(n->im->arena, value->dtype, shape.n, shape.v, data, false));
