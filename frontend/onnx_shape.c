@@ -5,9 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
-enum {
-    CONSTANTS_MAX = 1 << 28
-}; /* bytes of all constants that a model asks for but does not hold */
+/* Bytes of all constants that a model asks for but does not hold. */
+enum { CONSTANTS_MAX = 1 << 28 };
 
 /* ---- constants ---------------------------------------------------------------------------- */
 

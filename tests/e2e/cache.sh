@@ -25,6 +25,20 @@ says 'note: .*cache entry'
 same want.npy y.npy
 ends 0 "$QCC" run a.bin -i x.npy -o y.npy --cache-dir=c -v
 if grep -q 'cache entry' err; then fail "damaged entries were not replaced"; fi
+
+# Damaged anywhere: in the header, the text, the object, at the end.
+for ((i = 0; i < 8; i++)); do
+    for entry in c/*; do
+        place=$(($(stat -c %s "$entry") * i / 8))
+        head -c "$place" "$entry" >changed
+        tail -c +$((place + 1)) "$entry" | head -c 4 | tr '\000-\377' '\001-\377\000' >>changed
+        tail -c +$((place + 5)) "$entry" >>changed
+        cat changed >"$entry"
+    done
+    ends 0 "$QCC" run a.bin -i x.npy -o y.npy --cache-dir=c -v
+    says 'note: .*cache entry'
+    same want.npy y.npy
+done
 for entry in c/*; do truncate -s 100 "$entry"; done
 ends 0 "$QCC" run a.bin -i x.npy -o y.npy --cache-dir=c
 same want.npy y.npy
