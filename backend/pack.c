@@ -11,7 +11,8 @@
  *   f32:          w of each channel         f32[tap][channels]
  *   i8:           taps 2t and 2t+1 of each channel, widened    i16[pair][channels][2]
  * so that pmaddwd over (a of tap 2t, a of tap 2t+1) works on every x86; an odd last tap is paired
- * with zero.
+ * with zero. With VNNI (qcc_depthwise_quads), columns of taps:
+ *   i8:           taps 4t .. 4t+3 of a column, each channel    i8[column][four][channels][4]
  *
  * Whatever lies past a run, past the channels or past the taps is zero: what A holds there does not
  * matter for integers. f32 runs are never padded.
@@ -58,12 +59,33 @@ void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length)
     *length = whole_row ? c->kw * c->ci : c->ci;
 }
 
+bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q)
+{
+    enum { QUAD_TAPS = 64 }; /* the code for them is straight-line */
+    const QccContractShape *c = &k->u.contract;
+    bool quads = k->anchor == QCC_ANCHOR_DEPTHWISE && k->arg[2].dtype == QCC_I8 &&
+                 t->dot == QCC_DOT_VNNI && c->kh <= QUAD_TAPS && c->kw <= QUAD_TAPS &&
+                 c->kh * c->kw <= QUAD_TAPS;
+    if (!quads) return false;
+    *q = (QccQuads){.columns = c->kh > 1 ? c->kw : 1, .depth = c->kh > 1 ? c->kh : c->kw};
+    q->groups = (q->depth + 3) / 4;
+    return true;
+}
+
+int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_t o)
+{
+    int64_t column = tap % q->columns, d = tap / q->columns;
+    return ((column * q->groups + d / 4) * channels + o) * 4 + d % 4;
+}
+
 int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
     if (c->b_strided) return 0;
     Shape s = shape_of(k, t);
     bool f32 = k->arg[2].dtype == QCC_F32;
+    QccQuads q;
+    if (qcc_depthwise_quads(k, t, &q)) return q.columns * q.groups * s.cols * 4;
     if (k->anchor == QCC_ANCHOR_DEPTHWISE)
         return f32 ? s.taps * s.cols * 4 : (s.taps + 1) / 2 * s.cols * 4;
     int64_t element = f32 ? 4 : t->dot == QCC_DOT_MADD16 ? 2 : 1;
@@ -116,6 +138,13 @@ static void pack_depthwise(void *out, const Shape *s, bool f32, const void *w)
                 oi[(tap / 2 * s->cols + c) * 2 + tap % 2] = wi[c * s->taps + tap];
 }
 
+static void pack_quads(int8_t *out, const Shape *s, const QccQuads *q, const int8_t *w)
+{
+    for (int64_t c = 0; c < s->outputs; c++)
+        for (int64_t tap = 0; tap < s->taps; tap++)
+            out[qcc_quad_weight(q, s->cols, tap, c)] = w[c * s->taps + tap];
+}
+
 void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
 {
     const QccContractShape *c = &k->u.contract;
@@ -123,6 +152,11 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
     Shape s = shape_of(k, t);
     bool f32 = k->arg[2].dtype == QCC_F32;
     memset(out, 0, (size_t)qcc_pack_size(k, t));
+    QccQuads q;
+    if (qcc_depthwise_quads(k, t, &q)) {
+        pack_quads(out, &s, &q, w);
+        return;
+    }
     if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
         pack_depthwise(out, &s, f32, w);
         return;

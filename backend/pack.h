@@ -23,6 +23,17 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w);
  * ky, where dil_w and groups are 1 and pixels lie side by side (a_w is ci); else the c of a tap. */
 void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length);
 
+/* DEPTHWISE of bytes with VNNI: taps in fours that stand below each other in a column of taps (kh
+ * is 1: side by side), so that neighbouring pixels share what A gives for them. */
+typedef struct QccQuads {
+    int64_t columns, depth; /* columns of taps, taps of one */
+    int64_t groups;         /* fours of one; the last may be filled up with zeros */
+} QccQuads;
+/* false: the kernel works on pairs of taps, or on f32. */
+bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q);
+/* Where the weight of channel o stands, in bytes; channels: as they are padded. */
+int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_t o);
+
 /* Bytes past the end of A that a kernel may read (and ignore). */
 enum { QCC_READ_SLACK = 64 };
 

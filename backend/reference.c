@@ -101,6 +101,8 @@ static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f
     const QccContractShape *s = &k->u.contract;
     if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
         int64_t channels = (s->groups + r->t->lanes - 1) / r->t->lanes * r->t->lanes;
+        QccQuads q;
+        if (qcc_depthwise_quads(k, r->t, &q)) return qcc_quad_weight(&q, channels, tap, o);
         return f32 ? tap * channels + o : (tap / 2 * channels + o) * 2 + tap % 2;
     }
     int64_t cols = (int64_t)k->variant.nr * r->t->lanes, outputs = k->extent[3] / s->groups;
@@ -126,8 +128,9 @@ static float weight_f32(const Run *r, const int64_t *index, int64_t o, int64_t t
 static int32_t weight_i8(const Run *r, int64_t o, int64_t tap, int64_t c)
 {
     int64_t at = weight_at(r, o, tap, c, false);
-    if (r->k->anchor == QCC_ANCHOR_DEPTHWISE || r->t->dot == QCC_DOT_MADD16)
-        return ((const int16_t *)r->base[2])[at];
+    QccQuads q;
+    bool pairs = r->k->anchor == QCC_ANCHOR_DEPTHWISE && !qcc_depthwise_quads(r->k, r->t, &q);
+    if (pairs || r->t->dot == QCC_DOT_MADD16) return ((const int16_t *)r->base[2])[at];
     return ((const int8_t *)r->base[2])[at];
 }
 

@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+#include "backend/pack.h"
+
 enum {
     L1_BYTES = 32 * 1024, /* what may be counted on; the smallest that the bundles meet */
     UNIT_BYTES = 24 * 1024,
@@ -117,11 +119,14 @@ void qcc_choose_variant(QccKernel *k, const QccTarget *t)
     k->variant = (QccVariant){0};
     switch (k->anchor) {
     case QCC_ANCHOR_CONTRACT: choose_contract(k, t); break;
-    case QCC_ANCHOR_DEPTHWISE:
-        /* Every tap is one load of A and one multiply; weights are shared by the pixels. */
-        k->variant.mr = (int)max_i64(1, min_i64(k->extent[2], 4));
+    case QCC_ANCHOR_DEPTHWISE: {
+        /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
+        QccQuads q;
+        int64_t most = qcc_depthwise_quads(k, t, &q) && t->registers > 16 ? 8 : 4;
+        k->variant.mr = (int)max_i64(1, min_i64(k->extent[2], most));
         k->variant.nr = 1;
         break;
+    }
     case QCC_ANCHOR_POOL:
         k->variant.mr = 1;
         k->variant.nr = (int)max_i64(1, min_i64(vectors, 4));

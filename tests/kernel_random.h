@@ -258,8 +258,30 @@ static int random_node(Case *c, const int *node, int n)
     }
 }
 
+/* Bytes through a table of 256, in rows that lie side by side or not. */
+static void random_table(Case *c)
+{
+    QccKernel *k = &c->k;
+    int64_t stride[QCC_MAX_RANK];
+    k->rank = (int)pick(c, 0, 3);
+    for (int d = 0; d < k->rank; d++) k->extent[d] = pick(c, 1, d == k->rank - 1 ? 200 : 5);
+    k->narg = 0;
+    random_strides(c, stride, false);
+    add_arg(c, QCC_U8, stride);
+    random_strides(c, stride, true);
+    QccExpr *e = c->e = k->epilogue = QCC_NEW(c->arena, QccExpr);
+    qcc_expr_init(e, c->arena);
+    int index = qcc_expr_arg(e, add_arg(c, pick(c, 0, 1) ? QCC_U8 : QCC_I8, stride), QCC_EX_I32);
+    e->result = qcc_expr_lut(e, add_operand(c, QCC_U8, 256, 0), index);
+}
+
 static void random_map(Case *c, const QccTarget *t)
 {
+    if (pick(c, 0, 4) == 0) {
+        random_table(c);
+        qcc_choose_variant(&c->k, t);
+        return;
+    }
     static const QccDtype types[] = {QCC_F32, QCC_F32,  QCC_U8,  QCC_I8,  QCC_I32,
                                      QCC_F16, QCC_BF16, QCC_I16, QCC_U16, QCC_U32,
                                      QCC_I64, QCC_BOOL, QCC_F64};

@@ -56,14 +56,18 @@ static void dot_f32(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc
         acc[j] = emit_fma(e, x, LLVMBuildBitCast(e->b, b[j], f32, ""), acc[j]);
 }
 
+Val emit_quad(QccEmit *e, Val acc, Val a, Val b)
+{
+    const char *name =
+        e->lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256";
+    return emit_intrinsic(e, name, NULL, 0, (Val[]){acc, a, b}, 3);
+}
+
 static void dot_vnni(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
 {
     (void)stride;
     Val x = emit_splat(e, a, e->lanes);
-    const char *name =
-        e->lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256";
-    for (int j = 0; j < n; j++)
-        acc[j] = emit_intrinsic(e, name, NULL, 0, (Val[]){acc[j], x, b[j]}, 3);
+    for (int j = 0; j < n; j++) acc[j] = emit_quad(e, acc[j], x, b[j]);
 }
 
 Val emit_pairs(QccEmit *e, Val acc, Val a, Val b)

@@ -4,6 +4,12 @@
  *     for each pair of taps: weights once; for each pixel
  *       acc += pmaddwd((a of tap 2t, a of tap 2t+1), weights)        f32: tap by tap, acc = fma
  *
+ * With VNNI the bytes of four taps below each other are brought side by side, channel by channel.
+ * What a column of A gives serves all pixels of the block whose taps stand in it:
+ *
+ *     for each column of the input, each four of its taps: transpose 4 x lanes bytes
+ *       for each pixel and column of taps that meet there: acc += vpdpbusd(bytes, weights)
+ *
  * Loads of A are whole vectors also at the last channels: A has slack behind it, its neighbours'
  * bytes meet lanes that are not stored.
  */
@@ -14,7 +20,8 @@ enum { STRAIGHT = 12 }; /* taps, up to which the loop over them is written out *
 typedef struct Depthwise {
     QccEmit *e;
     const QccContractShape *c;
-    bool f32;
+    bool f32, quads;
+    QccQuads q;
     int64_t element; /* bytes of one of A */
     int64_t padded;  /* channels, as they are packed */
     int64_t taps;
@@ -66,6 +73,74 @@ static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int m
     }
 }
 
+/* Bytes (t, c) of four taps one after the other, as (c, t): dwords to where their channels are,
+ * then 4 x 4 bytes within each 16; with tables of bytes, one instruction. */
+static Val transpose(QccEmit *e, Val bytes)
+{
+    int n = e->lanes, dwords = n / 4;
+    Val index[64];
+    Typ words = emit_vector(e->i32, n), all = LLVMTypeOf(bytes);
+    if (e->t->byte_tables) {
+        for (int i = 0; i < 4 * n; i++) index[i] = emit_i32(e, i % 4 * n + i / 4);
+        return LLVMBuildShuffleVector(e->b, bytes, LLVMGetPoison(all),
+                                      LLVMConstVector(index, 4 * (unsigned)n), "");
+    }
+    for (int i = 0; i < n; i++) index[i] = emit_i32(e, i % 4 * dwords + i / 4);
+    Val v = LLVMBuildShuffleVector(e->b, LLVMBuildBitCast(e->b, bytes, words, ""),
+                                   LLVMGetPoison(words), LLVMConstVector(index, (unsigned)n), "");
+    v = LLVMBuildBitCast(e->b, v, all, "");
+    for (int i = 0; i < 4 * n; i++) index[i] = emit_i32(e, i / 16 * 16 + i % 4 * 4 + i % 16 / 4);
+    return LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(all),
+                                  LLVMConstVector(index, 4 * (unsigned)n), "");
+}
+
+static Val join(QccEmit *e, Val a, Val b)
+{
+    unsigned n = 2 * LLVMGetVectorSize(LLVMTypeOf(a));
+    Val index[64];
+    for (unsigned i = 0; i < n; i++) index[i] = emit_i32(e, i);
+    return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, n), "");
+}
+
+/* Four taps from the address on, `step` bytes apart, of which `count` exist. */
+static Val load_quad(QccEmit *e, Val a, int64_t step, int64_t count)
+{
+    Typ type = emit_vector(e->i8, e->lanes);
+    Val tap[4];
+    for (int i = 0; i < 4; i++)
+        tap[i] = i < count ? emit_load_vector(e, type, emit_atc(e, a, i * step), 1)
+                           : LLVMConstNull(type);
+    Val v = transpose(e, join(e, join(e, tap[0], tap[1]), join(e, tap[2], tap[3])));
+    return LLVMBuildBitCast(e->b, v, emit_vector(e->i32, e->lanes), "");
+}
+
+/* The sums of mr pixels over one vector of channels; acc[i * stride]. */
+static void emit_quads(const Depthwise *d, Val a, Val w, int mr, int stride, Val *acc)
+{
+    QccEmit *e = d->e;
+    const QccContractShape *c = d->c;
+    Typ type = emit_vector(e->i32, e->lanes);
+    int64_t pixel = c->stride_w * c->a_w, column = c->dil_w * c->a_w;
+    int64_t step = c->kh > 1 ? c->dil_h * c->a_h : column;
+    for (int64_t first = 0; first < mr * d->q.columns; first++) {
+        int64_t x = first / d->q.columns * pixel + first % d->q.columns * column;
+        int64_t met = first; /* the pairs of pixel and column of taps that meet at x */
+        for (int64_t p = 0; p < first && met == first; p++)
+            if (p / d->q.columns * pixel + p % d->q.columns * column == x) met = p;
+        if (met < first) continue;
+        for (int64_t g = 0; g < d->q.groups; g++) {
+            Val quad = load_quad(e, emit_atc(e, a, x + 4 * g * step), step, d->q.depth - 4 * g);
+            for (int64_t p = first; p < mr * d->q.columns; p++) {
+                int64_t i = p / d->q.columns, k = p % d->q.columns;
+                if (i * pixel + k * column != x) continue;
+                Val at = emit_atc(e, w, (k * d->q.groups + g) * d->padded * 4);
+                Val weights = emit_load_vector(e, type, at, 4);
+                acc[i * stride] = emit_quad(e, acc[i * stride], quad, weights);
+            }
+        }
+    }
+}
+
 static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, int nv, int last)
 {
     QccEmit *e = d->e;
@@ -74,6 +149,13 @@ static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, 
     a = emit_opaque(e, a);
     for (int i = 0; i < mr * nv; i++)
         acc[i] = LLVMConstNull(emit_vector(d->f32 ? e->f32 : e->i32, e->lanes));
+    if (d->quads) {
+        for (int j = 0; j < nv; j++)
+            emit_quads(d, emit_atc(e, a, (int64_t)j * e->lanes),
+                       emit_atc(e, w, (int64_t)j * e->lanes * 4), mr, nv, acc + j);
+        emit_block_epilogue(e, at, acc, mr, nv, last);
+        return;
+    }
     if (d->taps <= STRAIGHT) {
         for (int64_t t = 0; t < whole; t += step)
             emit_step(d, a, w, emit_i64(e, t), false, mr, nv, acc);
@@ -121,6 +203,7 @@ void emit_depthwise(QccEmit *e)
     if (mr < 1 || nr < 1 || mr * nr > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", mr, nr);
     if (qcc_kernel_work(k, e->lanes) == 0) return;
+    d.quads = qcc_depthwise_quads(k, e->t, &d.q);
     d.element = d.f32 ? 4 : 1;
     d.padded = (k->extent[3] + e->lanes - 1) / e->lanes * e->lanes;
 

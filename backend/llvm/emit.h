@@ -118,6 +118,8 @@ Val emit_load(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
 Val emit_load_wide(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
 /* All lanes of a vector of LLVM type `type`, at an alignment. */
 Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);
+/* The first `count` bytes of a whole register of them (4 * lanes), as they lie in memory. */
+Val emit_load_bytes(QccEmit *e, Val p, int count);
 
 /* ---- store.c --------------------------------------------------------------------------------- */
 
@@ -126,6 +128,9 @@ Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);
 void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int count);
 /* n vectors whose elements follow each other, the last with `count` lanes. */
 void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, int count);
+
+/* The first `count` bytes of a whole register of them. */
+void emit_store_bytes(QccEmit *e, Val value, Val p, int count);
 
 /* ---- expr.c ---------------------------------------------------------------------------------- */
 
@@ -142,6 +147,9 @@ typedef struct EmitOperand {
 Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *result, Val acc,
               int count);
 
+/* 64 bytes of a table of 256; needs target.byte_tables. */
+Val emit_table(QccEmit *e, Val table, Val index);
+
 /* min and max as QCC_EX_min and QCC_EX_max have them, on any vector. */
 Val emit_lesser(QccEmit *e, Val a, Val b);
 Val emit_greater(QccEmit *e, Val a, Val b);
@@ -149,6 +157,8 @@ Val emit_greater(QccEmit *e, Val a, Val b);
 /* acc + the products of i16 pairs, added two and two into i32 lanes: pmaddwd, or fused with the
  * sum. */
 Val emit_pairs(QccEmit *e, Val acc, Val a, Val b);
+/* acc + the products of u8 by i8, added four and four into i32 lanes: vpdpbusd. All are i32. */
+Val emit_quad(QccEmit *e, Val acc, Val a, Val b);
 
 /* ---- anchors --------------------------------------------------------------------------------- */
 

@@ -114,11 +114,40 @@ static Val convert(Scope *s, int to, int from, Val a)
     return to == QCC_EX_I64 ? LLVMBuildSExt(b, a, type, "") : LLVMBuildTrunc(b, a, type, "");
 }
 
-/* A byte a lane, one by one: a gather would read three bytes past the table. */
+Val emit_table(QccEmit *e, Val table, Val index)
+{
+    Typ type = emit_vector(e->i8, 64);
+    const char *name = "llvm.x86.avx512.vpermi2var.qi.512";
+    Val half[2];
+    for (int i = 0; i < 2; i++) {
+        Val low = emit_load_vector(e, type, emit_atc(e, table, 128 * (int64_t)i), 1);
+        Val high = emit_load_vector(e, type, emit_atc(e, table, 128 * (int64_t)i + 64), 1);
+        half[i] = emit_intrinsic(e, name, NULL, 0, (Val[]){low, index, high}, 3);
+    }
+    Val upper = LLVMBuildICmp(e->b, LLVMIntSLT, index, LLVMConstNull(type), "");
+    return LLVMBuildSelect(e->b, upper, half[1], half[0], "");
+}
+
+/* The lanes of an i32 vector as bytes, looked up among 48 that do not matter. */
+static Val look_up_in_registers(QccEmit *e, Val table, Val index)
+{
+    Val pick[64];
+    Val bytes = LLVMBuildTrunc(e->b, index, emit_vector(e->i8, e->lanes), "");
+    for (int i = 0; i < 64; i++) pick[i] = emit_i32(e, i % e->lanes);
+    bytes = LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, 64), "");
+    bytes = emit_table(e, table, bytes);
+    bytes =
+        LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, (unsigned)e->lanes), "");
+    return LLVMBuildZExt(e->b, bytes, emit_vector(e->i32, e->lanes), "");
+}
+
+/* Without tables in registers a byte a lane, one by one: a gather would read three bytes past the
+ * table. */
 static Val look_up(Scope *s, const QccExprNode *node, Val index)
 {
     QccEmit *e = s->e;
     Val table = s->operand[node->imm.i].at;
+    if (e->t->byte_tables) return look_up_in_registers(e, table, index);
     Val in_table = LLVMBuildAnd(e->b, index, emit_splat(e, emit_i32(e, 255), e->lanes), "");
     Val all = LLVMConstNull(emit_vector(e->i8, e->lanes));
     for (int i = 0; i < s->count; i++) {

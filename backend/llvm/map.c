@@ -1,7 +1,8 @@
 /* map - no accumulator: the epilogue over every index, vectors along the last dimension.
  *
  * Arguments whose last stride is 1 are loaded as vectors, those of stride 0 once a row; others, as
- * in transposes, element by element.
+ * in transposes, element by element. A map that only looks bytes up in a table takes them by whole
+ * registers, where the table fits in registers as well.
  */
 #include "backend/llvm/emit.h"
 
@@ -63,9 +64,46 @@ static void emit_vectors(QccEmit *e, const EmitOperand *row, const Val *result, 
         emit_store_run(e, to->dtype, value, n, emit_at(e, out, emit_mulc(e, i, size)), last);
 }
 
+/* Whether the epilogue is one look-up of bytes side by side, which stay bytes; *from: of which
+ * argument, *table: in which. */
+static bool is_byte_table(const QccEmit *e, int *from, int *table)
+{
+    const QccKernel *k = e->k;
+    const QccExprNode *lut = &k->epilogue->node[k->epilogue->result];
+    if (!e->t->byte_tables || lut->op != QCC_EX_lut) return false;
+    const QccExprNode *index = &k->epilogue->node[lut->in[0]];
+    if (index->op != QCC_EX_arg || index->imm.i >= QCC_ROW_RESULT) return false;
+    *from = (int)index->imm.i;
+    *table = (int)lut->imm.i;
+    const QccKernelArg *in = &k->arg[*from], *out = &k->arg[0];
+    return qcc_dtype_bits(in->dtype) == 8 && in->stride[k->rank - 1] == 1 &&
+           qcc_dtype_bits(out->dtype) == 8 && out->stride[k->rank - 1] == 1;
+}
+
+static void emit_table_row(QccEmit *e, Val to, Val from, Val table, int64_t n)
+{
+    int64_t step = 4 * (int64_t)e->lanes, whole = n / step * step;
+    int rest = (int)(n - whole);
+    if (whole) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), step, 0, NULL);
+        Val bytes = emit_load_bytes(e, emit_at(e, from, l.i), (int)step);
+        emit_store_bytes(e, emit_table(e, table, bytes), emit_at(e, to, l.i), (int)step);
+        emit_loop_end(e, &l, NULL);
+    }
+    if (!rest) return;
+    Val bytes = emit_load_bytes(e, emit_atc(e, from, whole), rest);
+    emit_store_bytes(e, emit_table(e, table, bytes), emit_atc(e, to, whole), rest);
+}
+
 void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n)
 {
     const QccExpr *x = e->k->epilogue;
+    int from, table;
+    if (is_byte_table(e, &from, &table)) {
+        emit_table_row(e, at[0], at[from], at[table], n);
+        return;
+    }
     int wide = x->n >= LONG_EXPR ? 1 : WIDE;
     int64_t step = (int64_t)wide * e->lanes, whole = n / step * step;
     EmitOperand row[QCC_KERNEL_ARGS];

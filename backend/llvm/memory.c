@@ -51,35 +51,39 @@ Val emit_load_vector(QccEmit *e, Typ type, Val p, int align)
     return v;
 }
 
-/* The first `count` lanes, and no byte more: a masked load where the ISA has one for this size,
- * else pieces of 8, 4, 2 and 1 elements that are put together. */
-static Val load_partial(QccEmit *e, Typ element, int size, Val p, int count)
+/* The first `count` of `lanes` elements, and no byte more: a masked load where the ISA has one for
+ * this size, else pieces of 16, 8, 4, 2 and 1 elements that are put together. */
+static Val load_partial(QccEmit *e, Typ element, int lanes, int size, Val p, int count)
 {
-    Typ type = emit_vector(element, e->lanes);
+    Typ type = emit_vector(element, lanes);
+    Val pick[64];
     if (e->lanes == 16) {
-        Val bits[16];
-        for (int i = 0; i < e->lanes; i++) bits[i] = LLVMConstInt(e->i1, i < count, false);
+        for (int i = 0; i < lanes; i++) pick[i] = LLVMConstInt(e->i1, i < count, false);
         Typ over[2] = {type, e->ptr};
-        Val arg[4] = {p, emit_i32(e, size), LLVMConstVector(bits, (unsigned)e->lanes),
+        Val arg[4] = {p, emit_i32(e, size), LLVMConstVector(pick, (unsigned)lanes),
                       LLVMConstNull(type)};
         return emit_intrinsic(e, "llvm.masked.load", over, 2, arg, 4);
     }
     Val all = LLVMConstNull(type);
-    for (int done = 0, piece = e->lanes; piece > 0; piece /= 2) {
+    for (int done = 0, piece = lanes; piece > 0; piece /= 2) {
         if (!(count & piece)) continue;
         Val part = emit_load_vector(e, emit_vector(element, piece),
                                     emit_atc(e, p, (int64_t)done * size), size);
-        Val pick[16];
-        for (int i = 0; i < e->lanes; i++) pick[i] = emit_i32(e, i < piece ? i : 0);
-        part =
-            LLVMBuildShuffleVector(e->b, part, part, LLVMConstVector(pick, (unsigned)e->lanes), "");
-        for (int i = 0; i < e->lanes; i++)
-            pick[i] = emit_i32(e, i >= done && i < done + piece ? e->lanes + i - done : i);
-        all =
-            LLVMBuildShuffleVector(e->b, all, part, LLVMConstVector(pick, (unsigned)e->lanes), "");
+        for (int i = 0; i < lanes; i++) pick[i] = emit_i32(e, i < piece ? i : 0);
+        part = LLVMBuildShuffleVector(e->b, part, part, LLVMConstVector(pick, (unsigned)lanes), "");
+        for (int i = 0; i < lanes; i++)
+            pick[i] = emit_i32(e, i >= done && i < done + piece ? lanes + i - done : i);
+        all = LLVMBuildShuffleVector(e->b, all, part, LLVMConstVector(pick, (unsigned)lanes), "");
         done += piece;
     }
     return all;
+}
+
+Val emit_load_bytes(QccEmit *e, Val p, int count)
+{
+    int lanes = 4 * e->lanes;
+    if (count < lanes) return load_partial(e, e->i8, lanes, 1, p, count);
+    return emit_load_vector(e, emit_vector(e->i8, lanes), p, 1);
 }
 
 Val emit_load(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count)
@@ -90,7 +94,7 @@ Val emit_load(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count)
     if (step == 0) return emit_splat(e, emit_load_vector(e, element, p, size), e->lanes);
     if (step == 1 && count == e->lanes)
         return emit_load_vector(e, emit_vector(element, e->lanes), p, size);
-    if (step == 1) return load_partial(e, element, size, p, count);
+    if (step == 1) return load_partial(e, element, e->lanes, size, p, count);
     Val all = LLVMConstNull(emit_vector(element, e->lanes));
     for (int i = 0; i < count; i++) {
         Val one = emit_load_vector(e, element, emit_atc(e, p, i * step * size), size);

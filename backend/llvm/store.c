@@ -74,22 +74,30 @@ static void store_vector(QccEmit *e, Val v, Val p, int align)
 static void store_partial(QccEmit *e, Val v, int size, Val p, int count)
 {
     Typ type = LLVMTypeOf(v);
+    int lanes = (int)LLVMGetVectorSize(type);
+    Val pick[64];
     if (e->lanes == 16) {
-        Val bits[16];
-        for (int i = 0; i < e->lanes; i++) bits[i] = LLVMConstInt(e->i1, i < count, false);
+        for (int i = 0; i < lanes; i++) pick[i] = LLVMConstInt(e->i1, i < count, false);
         Typ over[2] = {type, e->ptr};
-        Val arg[4] = {v, p, emit_i32(e, size), LLVMConstVector(bits, (unsigned)e->lanes)};
+        Val arg[4] = {v, p, emit_i32(e, size), LLVMConstVector(pick, (unsigned)lanes)};
         emit_intrinsic(e, "llvm.masked.store", over, 2, arg, 4);
         return;
     }
-    for (int done = 0, piece = e->lanes; piece > 0; piece /= 2) {
+    for (int done = 0, piece = lanes; piece > 0; piece /= 2) {
         if (!(count & piece)) continue;
-        Val pick[16];
         for (int i = 0; i < piece; i++) pick[i] = emit_i32(e, done + i);
         Val part = LLVMBuildShuffleVector(e->b, v, v, LLVMConstVector(pick, (unsigned)piece), "");
         store_vector(e, part, emit_atc(e, p, (int64_t)done * size), size);
         done += piece;
     }
+}
+
+void emit_store_bytes(QccEmit *e, Val value, Val p, int count)
+{
+    if (count == 4 * e->lanes)
+        store_vector(e, value, p, 1);
+    else
+        store_partial(e, value, 1, p, count);
 }
 
 void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int count)

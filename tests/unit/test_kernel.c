@@ -327,6 +327,19 @@ static void check_pack_depthwise(void)
         ck_assert_int_eq(packed[1][c][0], c < 10 ? w[c][2] : 0);
         ck_assert_int_eq(packed[1][c][1], 0);
     }
+    /* Columns of three taps: bytes of a channel side by side, the fourth zero. */
+    t = qcc_target_find("x86-64-v4+vnni");
+    QccKernel *two = make_conv((int64_t[]){1, 4, 4, 10}, 3, 2, 1, 10, false);
+    two->anchor = QCC_ANCHOR_DEPTHWISE;
+    int8_t tall[10][3][2], quads[2][16][4];
+    for (int i = 0; i < 60; i++) tall[i / 6][i % 6 / 2][i % 2] = (int8_t)(i - 30);
+    ck_assert_int_eq(qcc_pack_size(two, t), (int64_t)sizeof quads);
+    qcc_pack(quads, two, t, tall);
+    for (int c = 0; c < 16; c++)
+        for (int x = 0; x < 2; x++)
+            for (int y = 0; y < 4; y++)
+                ck_assert_int_eq(quads[x][c][y], c < 10 && y < 3 ? tall[c][y][x] : 0);
+    t = qcc_target_find("x86-64-v3");
     k->arg[1].dtype = k->arg[2].dtype = QCC_F32;
     float wf[10][3], pf[3][16];
     for (int i = 0; i < 30; i++) wf[i / 3][i % 3] = (float)(i + 1);
