@@ -14,6 +14,7 @@ packages="
     libjansson-dev
     libjpeg62-turbo-dev
     libonnx-dev
+    libonnx-testdata
     libpng-dev
     libprotobuf-c-dev
     libpthreadpool-dev
@@ -25,6 +26,7 @@ packages="
     pkg-config
     protobuf-c-compiler
     python3
+    qemu-user
 "
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
