@@ -264,6 +264,8 @@ QccStatus qcc_onnx_unique(QccOnnxNode *n);
 QccStatus qcc_onnx_eye_like(QccOnnxNode *n);
 QccStatus qcc_onnx_range(QccOnnxNode *n);
 QccStatus qcc_onnx_size(QccOnnxNode *n);
+/* onnx_einsum.c */
+QccStatus qcc_onnx_einsum(QccOnnxNode *n);
 /* onnx_resize.c */
 QccStatus qcc_onnx_grid_sample(QccOnnxNode *n);
 QccStatus qcc_onnx_resize(QccOnnxNode *n);

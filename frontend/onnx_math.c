@@ -193,6 +193,21 @@ static QccStatus scale_by(QccOnnxNode *n, QccValue **x, double factor)
 }
 
 /* alpha * A' * B' + beta * C becomes fc(A', B) where C is a bias of n, else fc and add. */
+/* Of a type other than f32, where there are no factors. */
+static QccStatus other_gemm(QccOnnxNode *n, QccValue *a, QccValue *b, QccValue *c, double alpha,
+                            double beta, bool trans_a, bool trans_b)
+{
+    static const int swap[] = {1, 0};
+    if (alpha != 1 || (c && beta != 1))
+        return qcc_onnx_unsupported(n, "alpha and beta over %s", qcc_dtype_name(a->type->dtype));
+    if (trans_a) QCC_TRY(qcc_onnx_transpose(n, &a, a, NULL, swap));
+    if (trans_b) QCC_TRY(qcc_onnx_transpose(n, &b, b, NULL, swap));
+    QccValue *in[] = {a, b}, *sum[] = {NULL, c};
+    if (!c) return qcc_onnx_emit_out(n, &qcc_op_matmul, in, 2, NULL);
+    QCC_TRY(qcc_onnx_emit(n, &sum[0], &qcc_op_matmul, NULL, in, 2, NULL));
+    return qcc_onnx_emit_out(n, &qcc_op_add, sum, 2, NULL);
+}
+
 QccStatus qcc_onnx_gemm(QccOnnxNode *n)
 {
     static const int swap[] = {1, 0};
@@ -209,6 +224,7 @@ QccStatus qcc_onnx_gemm(QccOnnxNode *n)
                               b->type->rank);
     }
     if (c && beta == 0) c = NULL;
+    if (a->type->dtype != QCC_F32) return other_gemm(n, a, b, c, alpha, beta, trans_a, trans_b);
     if (trans_a) QCC_TRY(qcc_onnx_transpose(n, &a, a, NULL, swap));
     if (!trans_b) QCC_TRY(qcc_onnx_transpose_weight(n, &b, b, swap));
 
@@ -247,7 +263,7 @@ QccStatus qcc_onnx_matmul(QccOnnxNode *n)
     QccValue *in[] = {qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)};
     const QccType *a = in[0]->type, *b = in[1]->type;
     if (a->rank < 1 || b->rank < 1) return qcc_onnx_wrong(n, "needs vectors or matrices");
-    if (a->rank >= 2 && b->rank == 2 && is_weight(in[1])) {
+    if (a->rank >= 2 && b->rank == 2 && is_weight(in[1]) && b->dtype == QCC_F32) {
         QCC_TRY(qcc_onnx_transpose_weight(n, &in[1], in[1], swap));
         return qcc_onnx_emit_out(n, &qcc_op_fc, in, 2, NULL);
     }

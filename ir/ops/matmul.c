@@ -1,5 +1,12 @@
 /* matmul - y[...,m,n] = sum over k of a[...,m,k] * b[...,k,n], k ascending; the leading dimensions
- * broadcast. */
+ * broadcast.
+ *
+ * Types other than f32 are computed with as they widen: f16 and bf16 like f32 and rounded once, f64
+ * by fma in f64, integers exactly, modulo their size.
+ */
+#include <math.h>
+
+#include "ir/elements.h"
 #include "ir/ops/contract.h"
 
 static bool is_one(const QccDim *d)
@@ -44,8 +51,13 @@ QccStatus qcc_matmul_infer(const QccOp *op, QccDtype dtype, const QccType **resu
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    QCC_TRY(qcc_op_need_f32(op, 0, 1));
-    return qcc_matmul_infer(op, QCC_F32, result);
+    QCC_TRY(qcc_op_need_bytes(op, 0));
+    QCC_TRY(qcc_op_need_bytes(op, 1));
+    QccDtype dtype = qcc_op_real(op, 0)->dtype;
+    if (dtype != qcc_op_real(op, 1)->dtype || dtype == QCC_BOOL)
+        return qcc_op_error(op, "'matmul' needs numbers of one type; they are %s and %s",
+                            qcc_op_type_text(op, 0), qcc_op_type_text(op, 1));
+    return qcc_matmul_infer(op, dtype, result);
 }
 
 /* Strides of an operand over the result's leading dimensions: 0 where it broadcasts. */
@@ -90,10 +102,58 @@ void qcc_matmul_run(const QccProduct *p, const QccTensor *in, const QccTensor *r
     }
 }
 
+/* One element of a type other than f32, from elements a and b of the operands on. */
+#define SUM(T, step)                                                                               \
+    do {                                                                                           \
+        T sum = 0, x, w;                                                                           \
+        for (int64_t i = 0; i < k; i++) {                                                          \
+            qcc_widen(&x, dtype, in[0].data, a + i, 1);                                            \
+            qcc_widen(&w, dtype, in[1].data, b + i * n, 1);                                        \
+            sum = (step);                                                                          \
+        }                                                                                          \
+        qcc_narrow(result->data, dtype, at, &sum, 1);                                              \
+    } while (0)
+
+static void sum_widened(const QccTensor *in, const QccTensor *result, int64_t at, int64_t a,
+                        int64_t b, int64_t k, int64_t n)
+{
+    QccDtype dtype = result->type->dtype;
+    switch (qcc_expr_type_of(dtype)) { /* integers unsigned: they wrap */
+    case QCC_EX_F32: SUM(float, fmaf(x, w, sum)); break;
+    case QCC_EX_F64: SUM(double, fma(x, w, sum)); break;
+    case QCC_EX_I32: SUM(int32_t, (int32_t)((uint32_t)sum + (uint32_t)x * (uint32_t)w)); break;
+    default: SUM(int64_t, (int64_t)((uint64_t)sum + (uint64_t)x * (uint64_t)w)); break;
+    }
+}
+
+static void eval_widened(const QccTensor *in, const QccTensor *result)
+{
+    int rank = result->type->rank, ra = in[0].type->rank, rb = in[1].type->rank;
+    int64_t pitch[QCC_MAX_RANK], sa[QCC_MAX_RANK], sb[QCC_MAX_RANK], index[QCC_MAX_RANK] = {0};
+    int64_t n = result->dim[rank - 1], k = in[0].dim[ra - 1];
+    qcc_dense_strides(ra, in[0].dim, pitch);
+    batch_strides(rank, ra, in[0].dim, pitch, sa);
+    qcc_dense_strides(rb, in[1].dim, pitch);
+    batch_strides(rank, rb, in[1].dim, pitch, sb);
+    for (int64_t at = 0; at < result->count; at++) {
+        int64_t a = index[rank - 2] * k, b = index[rank - 1];
+        for (int i = 0; i < rank - 2; i++) {
+            a += index[i] * sa[i];
+            b += index[i] * sb[i];
+        }
+        sum_widened(in, result, at, a, b, k, n);
+        for (int d = rank - 1; d >= 0 && ++index[d] == result->dim[d]; d--) index[d] = 0;
+    }
+}
+
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
     QccProduct p;
+    if (qcc_op_real(op, 0)->dtype != QCC_F32) {
+        eval_widened(in, result);
+        return QCC_OK;
+    }
     QCC_TRY(qcc_product_init(&p, op, in, result, false, arena));
     qcc_matmul_run(&p, in, result);
     return QCC_OK;
@@ -137,6 +197,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     int rank = y->rank, last = rank - 1;
     int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK], pitch[QCC_MAX_RANK] = {0};
     int64_t sa[QCC_MAX_RANK] = {0}, sb[QCC_MAX_RANK] = {0};
+    if (qcc_op_real(op, 0)->dtype != QCC_F32) return QCC_ERROR_UNSUPPORTED;
     if (!list->in[0] || !qcc_type_extents(y, dim) || !qcc_type_extents(a, ad) ||
         !qcc_type_extents(b, bd))
         return QCC_ERROR_UNSUPPORTED;
