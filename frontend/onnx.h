@@ -245,9 +245,11 @@ QccStatus qcc_onnx_unsqueeze(QccOnnxNode *n);
 /* onnx_move.c */
 QccStatus qcc_onnx_center_crop_pad(QccOnnxNode *n);
 QccStatus qcc_onnx_depth_to_space(QccOnnxNode *n);
+QccStatus qcc_onnx_one_hot(QccOnnxNode *n);
 QccStatus qcc_onnx_space_to_depth(QccOnnxNode *n);
 QccStatus qcc_onnx_split(QccOnnxNode *n);
 QccStatus qcc_onnx_tile(QccOnnxNode *n);
+QccStatus qcc_onnx_trilu(QccOnnxNode *n);
 /* onnx_index.c */
 QccStatus qcc_onnx_arg(QccOnnxNode *n);
 QccStatus qcc_onnx_compress(QccOnnxNode *n);

@@ -1,5 +1,7 @@
-/* onnx_move - ops that are made of slices, reshapes, transpositions and borders. */
+/* onnx_move - ops that are made of slices, reshapes, transpositions, borders and choices. */
+#include "frontend/extents.h"
 #include "frontend/onnx.h"
+#include "ir/elements.h"
 
 #include <string.h>
 
@@ -205,5 +207,113 @@ QccStatus qcc_onnx_center_crop_pad(QccOnnxNode *n)
     if (crops) QCC_TRY(qcc_onnx_emit(n, &x, &qcc_op_slice, NULL, &x, 1, &crop));
     if (pads) return qcc_onnx_emit_out(n, &qcc_op_pad, &x, 1, &pad);
     n->out[0] = x;
+    return QCC_OK;
+}
+
+/* ---- choices by position ------------------------------------------------------------------ */
+
+/* where(mask, x, 0), the mask being a constant over the last two dimensions. */
+QccStatus qcc_onnx_trilu(QccOnnxNode *n)
+{
+    QccValue *x = qcc_onnx_in(n, 0);
+    const QccType *t = x->type;
+    QccInts k = {0};
+    bool upper = true, given;
+    QCC_TRY(qcc_onnx_attr_bool(n, "upper", &upper));
+    QCC_TRY(qcc_onnx_ints_in(n, 1, "k", &k, &given));
+    if (t->rank < 2 || (given && k.n != 1)) return qcc_onnx_wrong(n, "needs a matrix and one k");
+    if (qcc_dtype_bits(t->dtype) < 8)
+        return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(t->dtype));
+    int64_t dim[2], count, bytes, above = given ? k.v[0] : 0;
+    for (int i = 0; i < 2; i++) {
+        QCC_TRY(need_number(n, t, t->rank - 2 + i));
+        dim[i] = t->dim[t->rank - 2 + i].n;
+    }
+    if (!qcc_extents_count(&count, &bytes, QCC_BOOL, 2, dim) || count > INT32_MAX)
+        return qcc_onnx_unsupported(n, "%lld elements", (long long)count);
+    uint8_t *mask = qcc_alloc_array(n->im->arena, count + 1, 1);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = i / dim[1], column = i % dim[1];
+        mask[i] = upper ? column - row >= above : column - row <= above;
+    }
+    const int64_t zero = 0;
+    QccGraph *g = n->im->graph;
+    QccValue *in[3] = {
+        qcc_const_new(g, NULL, qcc_onnx_name(n, "_mask"),
+                      qcc_blob(n->im->arena, QCC_BOOL, 2, dim, mask, false), NULL),
+        x,
+        qcc_const_new(g, NULL, NULL, qcc_blob(n->im->arena, t->dtype, 0, NULL, &zero, true), NULL)};
+    return qcc_onnx_emit_out(n, &qcc_op_where, in, 3, NULL);
+}
+
+/* The constants first, first + 1, ... as `count` elements of a type, along one dimension of many.
+ */
+static QccValue *count_up(QccOnnxNode *n, QccDtype dtype, int64_t first, int64_t count, int rank,
+                          int axis)
+{
+    int64_t dim[QCC_MAX_RANK];
+    char *data = qcc_alloc_array(n->im->arena, count + 1, 8);
+    for (int i = 0; i < rank; i++) dim[i] = i == axis ? count : 1;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t i64 = first + i;
+        int32_t i32 = (int32_t)i64;
+        float f32 = (float)i64;
+        double f64 = (double)i64;
+        const void *const wide[] = {
+            [QCC_EX_F32] = &f32, [QCC_EX_F64] = &f64, [QCC_EX_I32] = &i32, [QCC_EX_I64] = &i64};
+        qcc_narrow(data, dtype, i, wide[qcc_expr_type_of(dtype)], 1);
+    }
+    return qcc_const_new(n->im->graph, NULL, NULL,
+                         qcc_blob(n->im->arena, dtype, rank, dim, data, false), NULL);
+}
+
+/* Element i of a list, as a scalar. */
+static QccStatus take_scalar(QccOnnxNode *n, QccValue *list, int i, QccValue **out)
+{
+    QccSliceAttrs a = {.begin = {1, {i}}, .end = {1, {i + 1}}, .step = {1, {1}}};
+    QccShapeAttrs scalar = {0};
+    QCC_TRY(qcc_onnx_emit(n, out, &qcc_op_slice, NULL, &list, 1, &a));
+    return qcc_onnx_emit(n, out, &qcc_op_reshape, NULL, out, 1, &scalar);
+}
+
+/* index == 0, 1, ... ? on : index == -depth, 1 - depth, ... ? on : off */
+QccStatus qcc_onnx_one_hot(QccOnnxNode *n)
+{
+    enum { DEPTH_MAX = 1 << 24 };
+    QccValue *index = qcc_onnx_in(n, 0), *values = qcc_onnx_in(n, 2), *on, *off;
+    const QccType *t = index->type, *v = values->type;
+    int64_t axis = -1;
+    double real = 0;
+    QCC_TRY(qcc_onnx_attr_int(n, "axis", &axis));
+    QCC_TRY(qcc_onnx_axis(n, t->rank + 1, &axis));
+    QCC_TRY(qcc_onnx_scalar_in(n, 1, "depth", &real));
+    if (!(real >= 0 && real <= DEPTH_MAX)) return qcc_onnx_unsupported(n, "a depth of %g", real);
+    if (t->rank == QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", t->rank + 1);
+    if (v->rank != 1 || v->dim[0].sym[0] || v->dim[0].n != 2)
+        return qcc_onnx_wrong(n, "needs two values");
+    if (qcc_dtype_bits(t->dtype) < 8)
+        return qcc_onnx_unsupported(n, "indices of %s", qcc_dtype_name(t->dtype));
+    int64_t depth = (int64_t)real, least, most;
+    qcc_dtype_range(t->dtype, &least, &most);
+    bool integers = !qcc_dtype_is_float(t->dtype);
+    if (integers && depth - 1 > most)
+        return qcc_onnx_unsupported(n, "a depth of %g for %s", real, qcc_dtype_name(t->dtype));
+    QccDim dim[QCC_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i <= t->rank; i++) dim[i] = i == axis ? qcc_dim(1) : t->dim[rank++];
+    rank = t->rank + 1;
+    QCC_TRY(take_scalar(n, values, 0, &off));
+    QCC_TRY(take_scalar(n, values, 1, &on));
+    QCC_TRY(qcc_onnx_reshape(n, &index, index, NULL, rank, dim));
+    for (int negative = 1; negative >= 0; negative--) {
+        int64_t first = negative ? -depth : 0;
+        if (integers && first < least) continue; /* what is not signed is not negative */
+        QccValue *same[2] = {index, count_up(n, t->dtype, first, depth, rank, (int)axis)};
+        QccValue *choice[3] = {NULL, on, off};
+        QCC_TRY(qcc_onnx_emit(n, &choice[0], &qcc_op_equal, NULL, same, 2, NULL));
+        const char *name = qcc_onnx_name(n, negative ? "_negative" : "");
+        QCC_TRY(qcc_onnx_emit(n, &off, &qcc_op_where, name, choice, 3, NULL));
+    }
+    n->out[0] = off;
     return QCC_OK;
 }
