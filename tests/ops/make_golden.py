@@ -211,6 +211,9 @@ def write_matmul():
             y[i] = fma_chain(zip(ba[i[:-1]], bb[i[:-2]][:, i[-1]]))
         close(y, exact)
         f.case(name, [a, b], y)
+    a, b = np.arange(24).reshape(2, 3, 4) * 10**9, np.arange(20).reshape(4, 5) - 7
+    f.case("wide", [a, b], a @ b)
+    f.case("narrow", [a.astype(np.int32), b.astype(np.int32)], (a @ b).astype(np.int32))
     qa = rng.integers(0, 256, (3, 9)).astype(np.uint8)
     qb = rng.integers(-127, 128, (9, 4)).astype(np.int8)
     acc = (qa.astype(np.int64) - 7) @ qb.astype(np.int64)
