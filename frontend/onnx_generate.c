@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { GENERATED_MAX = 1 << 28 }; /* bytes */
-
 static void give_const(QccOnnxNode *n, const QccBlob *blob)
 {
     n->out[0] = qcc_const_new(n->im->graph, NULL, qcc_onnx_name(n, ""), blob, NULL);
@@ -28,7 +26,7 @@ static QccStatus make_room(QccOnnxNode *n, void **data, QccDtype dtype, int rank
     int64_t count, size;
     if (!qcc_extents_count(&count, &size, dtype, rank, dim))
         return qcc_onnx_wrong(n, "has a result that is too large");
-    if (size > GENERATED_MAX) return qcc_onnx_unsupported(n, "more than %d bytes", GENERATED_MAX);
+    QCC_TRY(qcc_onnx_make_room(n, size));
     *data = qcc_alloc_aligned(n->im->arena, (size_t)size + 8, 64);
     memset(*data, 0, (size_t)size);
     return QCC_OK;
@@ -63,7 +61,7 @@ static QccStatus integer_range(QccOnnxNode *n, QccDtype dtype, const int64_t bou
 static QccStatus real_range(QccOnnxNode *n, QccDtype dtype, const double bound[3])
 {
     double steps = ceil((bound[1] - bound[0]) / bound[2]);
-    if (!(steps < GENERATED_MAX)) return qcc_onnx_wrong(n, "has a range too large");
+    if (!(steps < 1e9)) return qcc_onnx_wrong(n, "has a range too large");
     int64_t count = steps > 0 ? (int64_t)steps : 0;
     void *data;
     QCC_TRY(make_room(n, &data, dtype, 1, &count));

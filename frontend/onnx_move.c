@@ -229,8 +229,9 @@ QccStatus qcc_onnx_trilu(QccOnnxNode *n)
         QCC_TRY(need_number(n, t, t->rank - 2 + i));
         dim[i] = t->dim[t->rank - 2 + i].n;
     }
-    if (!qcc_extents_count(&count, &bytes, QCC_BOOL, 2, dim) || count > INT32_MAX)
-        return qcc_onnx_unsupported(n, "%lld elements", (long long)count);
+    if (!qcc_extents_count(&count, &bytes, QCC_BOOL, 2, dim))
+        return qcc_onnx_wrong(n, "has an operand that is too large");
+    QCC_TRY(qcc_onnx_make_room(n, bytes));
     uint8_t *mask = qcc_alloc_array(n->im->arena, count + 1, 1);
     for (int64_t i = 0; i < count; i++) {
         int64_t row = i / dim[1], column = i % dim[1];
@@ -302,6 +303,7 @@ QccStatus qcc_onnx_one_hot(QccOnnxNode *n)
     int rank = 0;
     for (int i = 0; i <= t->rank; i++) dim[i] = i == axis ? qcc_dim(1) : t->dim[rank++];
     rank = t->rank + 1;
+    QCC_TRY(qcc_onnx_make_room(n, 16 * depth)); /* both lists of classes */
     QCC_TRY(take_scalar(n, values, 0, &off));
     QCC_TRY(take_scalar(n, values, 1, &on));
     QCC_TRY(qcc_onnx_reshape(n, &index, index, NULL, rank, dim));

@@ -102,7 +102,9 @@ static QccStatus emit_nearest(QccOnnxNode *n, const Resize *r, int axis, int64_t
                               QccValue **x)
 {
     const Axis *a = &r->axis[axis];
-    int64_t count = to - from, *index = QCC_NEW_ARRAY(n->im->arena, count + 1, int64_t);
+    int64_t count = to - from;
+    QCC_TRY(qcc_onnx_make_room(n, count * (int64_t)sizeof(int64_t)));
+    int64_t *index = QCC_NEW_ARRAY(n->im->arena, count + 1, int64_t);
     bool same = count == a->in;
     for (int64_t i = 0; i < count; i++) {
         index[i] = nearest(r, a, place_of(r, a, (double)(from + i)));
