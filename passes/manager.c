@@ -80,6 +80,17 @@ void qcc_pass_warn(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...)
     qcc_warn(&ctx->ir->diags, loc_of(ctx, op), "%s: %s", ctx->step->def->name, message);
 }
 
+void qcc_pass_remark(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...)
+{
+    QccRemarks *all = ctx->run->remarks;
+    if (!all) return;
+    va_list args;
+    va_start(args, fmt);
+    const char *why = qcc_vsprintf(all->arena, fmt, args);
+    va_end(args);
+    qcc_remark_add(all, op, why);
+}
+
 const QccExecutor *qcc_pass_executor(QccPassCtx *ctx)
 {
     return ctx->executor;

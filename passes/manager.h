@@ -5,7 +5,7 @@
 #ifndef QCC_PASSES_MANAGER_H
 #define QCC_PASSES_MANAGER_H
 
-#include "passes/qcc_pass.h"
+#include "passes/unfused.h"
 
 /* The passes and observers there are: built in, then plugins'. */
 typedef struct QccPassRegistry {
@@ -44,6 +44,7 @@ typedef struct QccPassRun {
     const char *const *print_after; /* NULL-terminated names, or "all"; NULL: none */
     bool print_changed, verify_each, timing, stats;
     const char *stop_after, *reproducer;
+    QccRemarks *remarks; /* receives what passes remark on ops; NULL: nobody wants to know */
     QccWriteFn *print;
     void *print_user;
     QccProgressFn *progress;

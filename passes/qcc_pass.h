@@ -59,6 +59,9 @@ QccStatus qcc_pass_option_error(QccPassCtx *ctx, const char *option, const char 
     QCC_PRINTF(3, 4);
 void qcc_pass_warn(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...) QCC_PRINTF(3, 4);
 
+/* Notes why the op stays in float, for --report-unfused; of several reasons the last counts. */
+void qcc_pass_remark(QccPassCtx *ctx, const QccOp *op, const char *fmt, ...) QCC_PRINTF(3, 4);
+
 /* Whether scopes `only` and `exclude` (regular expressions, POSIX extended, over node names, value
  * names or op names) select the op. Patterns that matched nothing at all are reported when the pass
  * ends: call it for every candidate. */

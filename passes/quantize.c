@@ -312,6 +312,45 @@ static QccStatus rewrite_same_scale(QccQuantizer *z, QccOp *op)
     return QCC_OK;
 }
 
+/* What keeps an op that has a quantized form in float; see select_op and prune_op. */
+static const char *why_not(const QccQuantizer *z, QccOp *op)
+{
+    const QccOpPlan *p = plan_of(z, op);
+    const QccQuantRule *rule = &op->def->quant;
+    const float *unused;
+    if (!p->eligible) return "the scopes of quantize leave it out";
+    if (p->banned) return "its accumulator may not fit 32 bits";
+    if (rule->kind == QCC_QUANT_AFFINE) {
+        if (!qcc_is_data(op->in[0].value)) return "it reads a constant";
+        if (!has_params(op->in[0].value)) return "no range is known of what it reads";
+        return qcc_const_is_f32(op->in[rule->weight].value, &unused)
+                   ? "its bias is no f32 constant"
+                   : "its weight is no f32 constant";
+    }
+    if (!operands_known(op)) return "no range is known of what it reads";
+    if (!op->out[0].has_range) return "no range is known of its result";
+    if (rule->kind == QCC_QUANT_SAME_SCALE && reads_constant(op)) return "it reads a constant";
+    if (rule->kind != QCC_QUANT_SAME_SCALE && !is_rooted(z, op))
+        return "nothing that it reads comes out of a quantized contraction";
+    return "nothing behind it reads stored values";
+}
+
+static bool is_candidate(const QccOp *op)
+{
+    return op->nout == 1 && !op->body && op->def->quant.kind != QCC_QUANT_FLOAT &&
+           op->def != &qcc_op_quantize && op->def != &qcc_op_dequantize &&
+           !(op->def->traits & (QCC_TRAIT_CONSTANT | QCC_TRAIT_TERMINATOR));
+}
+
+static void remark(const QccQuantizer *z)
+{
+    for (int i = 0; i < z->n; i++) {
+        QccOp *op = z->plan[i].op;
+        if (z->plan[i].in || !is_candidate(op)) continue;
+        qcc_pass_remark(z->ctx, op, "%s", why_not(z, op));
+    }
+}
+
 static QccStatus rewrite(QccQuantizer *z)
 {
     for (int i = 0; i < z->nvalue; i++) QCC_TRY(rewrite_value(z, &z->value[i]));
@@ -350,13 +389,6 @@ static const QccField fields[] = {
      "regular expressions over nodes, values and ops: leave these ops in float"},
     {0}};
 
-static bool is_candidate(const QccOp *op)
-{
-    return op->nout == 1 && !op->body && op->def->quant.kind != QCC_QUANT_FLOAT &&
-           op->def != &qcc_op_quantize && op->def != &qcc_op_dequantize &&
-           !(op->def->traits & (QCC_TRAIT_CONSTANT | QCC_TRAIT_TERMINATOR));
-}
-
 static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
 {
     QccQuantizer z = {.ctx = ctx, .g = g, .opts = opts, .scratch = qcc_pass_scratch(ctx)};
@@ -375,6 +407,7 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
     z.link = QCC_NEW_ARRAY(z.scratch, z.n + 1, QccChainLink);
     bool good = false;
     while (!good) QCC_TRY(make_plan(&z, &good));
+    remark(&z);
     return rewrite(&z);
 }
 

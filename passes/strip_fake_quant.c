@@ -40,15 +40,16 @@ static QccValue *stored(QccValue *value)
 
 /* ---- constants ----------------------------------------------------------------------------- */
 
-/* quantize(constant): evaluated, whatever reads it. */
-static QccStatus fold_quantized_constants(QccPassCtx *ctx, QccGraph *g)
+/* Evaluates quantize(constant), or dequantize(constant), whatever reads it. */
+static QccStatus fold_conversions(QccPassCtx *ctx, QccGraph *g, const QccOpDef *def)
 {
     QCC_FOR_OPS(op, g)
     {
-        if (op->def != &qcc_op_quantize || !qcc_value_const(op->in[0].value)) continue;
+        if (op->def != def || !qcc_value_const(op->in[0].value)) continue;
         bool done;
         QCC_TRY(qcc_fold_op(op, INT64_MAX, qcc_pass_scratch(ctx), &done));
     }
+    qcc_remove_dead(g);
     return QCC_OK;
 }
 
@@ -243,13 +244,14 @@ static void report(QccPassCtx *ctx, QccOp *op, const char *why, bool tell)
     }
     if (!reads || !why) return;
     qcc_pass_count(ctx, LEFT, 1);
+    qcc_pass_remark(ctx, op, "%s", why);
     if (tell) qcc_pass_warn(ctx, op, "'%s' computes in float: %s", op->def->name, why);
 }
 
 static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
 {
     const Opts *o = opts;
-    QCC_TRY(fold_quantized_constants(ctx, g));
+    QCC_TRY(fold_conversions(ctx, g, &qcc_op_quantize));
     QCC_FOR_OPS(op, g)
     {
         const char *why;
@@ -264,7 +266,8 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
         if (op->def == &qcc_op_quantize) strip_result(ctx, op);
     }
     qcc_remove_dead(g);
-    return QCC_OK;
+    /* Ops that are left in float have kernels for constant weights only. */
+    return fold_conversions(ctx, g, &qcc_op_dequantize);
 }
 
 const QccPassDef qcc_pass_strip_fake_quant = {

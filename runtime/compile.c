@@ -239,6 +239,12 @@ static QccStatus transform(void *user)
         .progress_user = c->progress_user,
     };
     QccModule *module = t->model->module;
+    if (!t->model->remarks) {
+        QccRemarks *remarks = QCC_NEW(t->model->store->arena, QccRemarks);
+        qcc_remarks_init(remarks, t->model->store->arena);
+        t->model->remarks = remarks;
+    }
+    run.remarks = t->model->remarks;
     QCC_TRY(qcc_pipeline_run(t->pipeline, module, &run));
     /* Samples are there to be calibrated with; what is deployed should not carry them. */
     if (qcc_graph_has_prop(module->graph, "quantized")) module->nsamples = 0, module->labels = NULL;
@@ -253,6 +259,50 @@ QccStatus qcc_model_transform(QccModel *model, const QccPipelineOptions *given)
         memcpy(&t.options, given, given->size < sizeof t.options ? given->size : sizeof t.options);
     QccStatus status = qcc_guard(model->context, transform, &t);
     qcc_arena_free(t.arena);
+    return status;
+}
+
+/* ---- borders --------------------------------------------------------------------------------- */
+
+typedef struct Bordering {
+    const QccModel *model;
+    const QccSession *profiled;
+    QccWriteFn *fn;
+    void *user;
+    QccArena *arena;
+} Bordering;
+
+/* The fastest run of the steps that compute the value. */
+static double border_time(void *user, const QccValue *value)
+{
+    const Bordering *b = user;
+    double ms = -1;
+    for (int i = 0; i < qcc_session_profile_count(b->profiled); i++) {
+        QccProfileRow row;
+        if (qcc_session_profile(b->profiled, i, &row) != QCC_OK || row.runs == 0) continue;
+        if (row.value && !strcmp(row.value, value->name)) ms = (ms < 0 ? 0 : ms) + row.min_ms;
+    }
+    return ms;
+}
+
+static QccStatus report_unfused(void *user)
+{
+    Bordering *b = user;
+    QccBuf buf;
+    qcc_buf_init(&buf, b->arena);
+    qcc_unfused_print(&buf, b->model->module->graph, b->model->remarks,
+                      b->profiled ? border_time : NULL, b);
+    return b->fn(b->user, buf.data, (size_t)buf.len) ? QCC_OK : QCC_ERROR_IO;
+}
+
+QccStatus qcc_model_report_unfused(const QccModel *model, const QccSession *profiled,
+                                   QccWriteFn *fn, void *user)
+{
+    QccContext *c = model->context;
+    Bordering b = {model, profiled, fn, user, qcc_arena_new(&c->mem)};
+    if (!b.arena) return QCC_ERROR_MEMORY;
+    QccStatus status = qcc_guard(c, report_unfused, &b);
+    qcc_arena_free(b.arena);
     return status;
 }
 

@@ -52,6 +52,7 @@ struct QccModel {
     QccModule *module;
     int64_t file_bytes;
     bool random_data; /* was calibrated on made-up data */
+    void *remarks;    /* QccRemarks, known to the facade; NULL: no pipeline has run */
 };
 
 /* One kernel of a program. */

@@ -203,6 +203,12 @@ typedef struct QccPipelineOptions {
 } QccPipelineOptions;
 QCC_API QccStatus qcc_model_transform(QccModel *model, const QccPipelineOptions *options);
 
+/* Writes a line for every border between quantized and float parts that the pipelines left in the
+ * model: the op, who blocks it and why, the bytes that it reads and writes; and the fastest time,
+ * when `profiled` (may be NULL) is a session of the model's program that has run with a profile. */
+QCC_API QccStatus qcc_model_report_unfused(const QccModel *model, const QccSession *profiled,
+                                           QccWriteFn *fn, void *user);
+
 /* ---- programs --------------------------------------------------------------------------- */
 
 typedef struct QccProgramOptions {

@@ -13,7 +13,7 @@
 typedef struct Values {
     const char *pipeline, *output, *calib, *data, *target, *stop_after, *reproducer;
     const char *const *set, *const *print_after, *const *shapes;
-    bool print_changed, verify_each, timing, stats, json, quick;
+    bool print_changed, verify_each, timing, stats, report_unfused, json, quick;
     int64_t top;
 } Values;
 
@@ -242,6 +242,12 @@ static char *pipeline_stem(const char *pipeline)
     return stem;
 }
 
+/* With times when the program has been measured. */
+static QccStatus report_unfused(const Job *j)
+{
+    return qcc_model_report_unfused(j->made.model, j->measured[0].session, tool_write, stderr);
+}
+
 static QccStatus compile(Job *j)
 {
     const Values *v = j->values;
@@ -253,10 +259,11 @@ static QccStatus compile(Job *j)
     TOOL_TRY(make_program(j, &j->made));
     if (v->stats || j->tool->globals.verbose)
         TOOL_TRY(qcc_program_report(j->made.program, QCC_REPORT_STATS, tool_write, stderr));
-    if (v->quick) return QCC_OK;
+    if (v->quick) return v->report_unfused ? report_unfused(j) : QCC_OK;
     make_reference(j);
     TOOL_TRY(evaluate(j));
     TOOL_TRY(measure(j));
+    if (v->report_unfused) TOOL_TRY(report_unfused(j));
     if (v->json) return print_json(j);
     print_table(j);
     return QCC_OK;
@@ -322,6 +329,10 @@ static const Option options[] = {
     OPTION_FLAG(0, "timing", Values, timing, "prints how long every pass took"),
     OPTION_FLAG(0, "stats", Values, stats,
                 "prints what every pass counted, and the kernels, with the ops that have none"),
+    OPTION_FLAG(
+        0, "report-unfused", Values, report_unfused,
+        "names what is left between quantized and float parts: who blocks it, why, and what "
+        "it costs"),
     OPTION_STRING(0, "reproducer", Values, reproducer, "FILE.qir",
                   "when a pass fails, writes the graph as it was before it"),
     OPTION_FLAG(0, "quick", Values, quick,

@@ -91,6 +91,11 @@ says 'graph @'
 ends 0 "$QCC" -p ptq_int8 digits.bin --stop-after=calibrate -o c.qir
 grep -q 'range(' c.qir || fail "no ranges after calibrate"
 ends 0 "$QCC" -p ptq_int8 digits.bin --quick --set=calibrate.method=percentile -o p.bin
+ends 0 "$QCC" -p ptq_int8 digits.bin --quick --report-unfused -o p.bin
+says '^unfused   0 borders$'
+ends 0 "$QCC" -p ptq_int8 digits.bin --report-unfused --set='quantize.exclude=[stage2/depthwise]' -o p.bin
+says "^leaves .*conv2d: blocked by 'conv2d' .*the scopes of quantize leave it out; [0-9]+ bytes, [0-9.]+ ms$"
+says '^unfused   2 borders; [0-9]+ bytes, [0-9.]+ ms$'
 # What is wrong on the command line is wrong usage, wherever it is found out.
 for wrong in calibrate.nosuch=1 nosuch.method=mse calibrate.samples=many calibrate.method=nosuch \
     quantize.exclude=nosuch; do
