@@ -31,7 +31,7 @@ for ((i = 0; i < 8; i++)); do
     for entry in c/*; do
         place=$(($(stat -c %s "$entry") * i / 8))
         head -c "$place" "$entry" >changed
-        tail -c +$((place + 1)) "$entry" | head -c 4 | tr '\000-\377' '\001-\377\000' >>changed
+        tail -c +$((place + 1)) "$entry" | { head -c 4; cat >/dev/null; } | tr '\000-\377' '\001-\377\000' >>changed
         tail -c +$((place + 5)) "$entry" >>changed
         cat changed >"$entry"
     done

@@ -15,7 +15,7 @@ tool=$prefix/bin/qcc
 ends 0 "$tool" -p ptq_int8 digits.onnx --calib=calib.yaml --quick -o m.bin
 
 flags=()
-if ldd "$tool" | grep -q 'libasan'; then flags=(-fsanitize=address,undefined); fi
+if ldd "$tool" | grep 'libasan' >/dev/null; then flags=(-fsanitize=address,undefined); fi
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$(ls -d "$prefix"/lib/*/pkgconfig 2>/dev/null || true)
 libdir=$(pkg-config --variable=libdir qcc)
 inputs x.npy 1
@@ -41,7 +41,7 @@ if [ -f "$inside/pass_plugin.c" ]; then
     cp out before
     ends 0 "$tool" --plugin=./plugin.so passes
     cmp -s before out && fail "the plugin's pass is not listed"
-    pass=$({ diff before out || true; } | sed -n 's/^> \([^ ]*\) .*/\1/p' | head -1)
+    pass=$({ diff before out || true; } | sed -n 's/^> \([^ ]*\) .*/\1/p' | sed -n 1p)
     ends 0 "$tool" --plugin=./plugin.so "--help-pass=$pass"
     printf 'qcc: 1\npasses:\n  - %s\n' "$pass" >plugin.yaml
     ends 0 "$tool" --plugin=./plugin.so -p plugin.yaml digits.onnx --quick --stats -o p.qir
