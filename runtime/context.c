@@ -137,6 +137,8 @@ static QccStatus open_context(void *user)
     c->ir = qcc_ir_new(&c->mem, options->diagnostic, options->diagnostic_user);
     if (!c->ir) return QCC_ERROR_MEMORY;
     c->facade = qcc_facade();
+    c->diagnostic = options->diagnostic;
+    c->diagnostic_user = options->diagnostic_user;
     c->progress = options->progress;
     c->progress_user = options->progress_user;
     c->threads = options->threads > 0 ? options->threads : qcc_threads_available();
@@ -164,6 +166,11 @@ QccStatus qcc_context_new(QccContext **context, const QccContextOptions *given)
     qcc_context_free(c);
     *context = NULL;
     return status;
+}
+
+QccDiags qcc_context_diags(const QccContext *context)
+{
+    return (QccDiags){.fn = context->diagnostic, .user = context->diagnostic_user};
 }
 
 void qcc_context_free(QccContext *context)
@@ -240,7 +247,7 @@ const QccCodegen *qcc_context_codegen(QccContext *context, bool required)
     pthread_mutex_unlock(&context->lock);
     if (codegen || !required) return codegen;
     const char *quote = m.path[0] ? "'" : "";
-    QccDiags diags = {.fn = context->ir->diags.fn, .user = context->ir->diags.user};
+    QccDiags diags = qcc_context_diags(context);
     qcc_fail(&diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
              "kernels must be compiled, and the LLVM module %s%s%s cannot be used: %s", quote,
              m.path, quote, m.why);

@@ -32,6 +32,8 @@ struct QccContext {
     QccCache *cache; /* NULL: none */
     const QccFacade *facade;
     void *registry; /* QccPassRegistry, known to the facade */
+    QccDiagnosticFn *diagnostic; /* the host's; whatever else ir->diags is led to meanwhile */
+    void *diagnostic_user;
     QccProgressFn *progress;
     void *progress_user;
     int threads;
@@ -118,6 +120,9 @@ void qcc_host_free(const QccMem *mem, void *p);
 QccStore *qcc_store_new(QccMem *mem);
 QccStore *qcc_store_ref(QccStore *store);
 void qcc_store_unref(QccStore *store);
+
+/* Diagnostics for whoever does not work for the context's thread. Any thread. */
+QccDiags qcc_context_diags(const QccContext *context);
 
 /* What libqcc has, or NULL (libqcc-rt). */
 const QccFacade *qcc_facade(void);

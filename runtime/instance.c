@@ -52,12 +52,12 @@ static QccInstance *new_instance(const QccProgram *program)
 {
     QccInstance *p = qcc_host_new(&program->mem, sizeof *p);
     if (!p) return NULL;
-    const QccDiags *d = &program->context->ir->diags;
     atomic_init(&p->refs, 1);
     pthread_mutex_init(&p->lock, NULL);
     p->mem = (QccMem){.realloc = program->mem.realloc, .user = program->mem.user};
     p->arena = qcc_arena_new(&p->mem);
-    p->ir = qcc_ir_new(&p->mem, d->fn, d->user);
+    const QccContext *c = program->context;
+    p->ir = qcc_ir_new(&p->mem, c->diagnostic, c->diagnostic_user);
     if (p->arena && p->ir) return p;
     qcc_instance_unref(p);
     return NULL;

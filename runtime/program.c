@@ -177,8 +177,7 @@ static QccStatus shape_inputs(void *user)
 {
     Shaping *s = user;
     const QccGraph *g = s->program->graph;
-    const QccDiags *d = &s->program->context->ir->diags;
-    QccDiags diags = {.fn = d->fn, .user = d->user};
+    QccDiags diags = qcc_context_diags(s->program->context);
     const int64_t **shape = QCC_NEW_ARRAY(s->arena, g->nparam, const int64_t *);
     s->extent = QCC_NEW_ARRAY(s->arena, g->nsymbol, int64_t);
     if (s->n_inputs != g->nparam)

@@ -67,9 +67,8 @@ QccStatus qcc_session_new(QccSession **session, const QccProgram *program,
     if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
     QccSession *s = qcc_host_new(&program->mem, sizeof *s);
     if (!s) return QCC_ERROR_MEMORY;
-    const QccDiags *d = &program->context->ir->diags;
     s->program = program;
-    s->diags = (QccDiags){.fn = d->fn, .user = d->user};
+    s->diags = qcc_context_diags(program->context);
     s->crew = (QccCrew){
         .mem = {.realloc = program->mem.realloc, .user = program->mem.user},
         .threads = options.threads > 0 ? options.threads : qcc_threads_available(),

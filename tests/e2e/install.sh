@@ -16,6 +16,7 @@ ends 0 "$tool" -p ptq_int8 digits.onnx --calib=calib.yaml --quick -o m.bin
 
 flags=()
 if ldd "$tool" | grep 'libasan' >/dev/null; then flags=(-fsanitize=address,undefined); fi
+if ldd "$tool" | grep 'libtsan' >/dev/null; then flags=(-fsanitize=thread); fi
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$(ls -d "$prefix"/lib/*/pkgconfig 2>/dev/null || true)
 libdir=$(pkg-config --variable=libdir qcc)
 inputs x.npy 1
