@@ -1,4 +1,5 @@
-/* onnx_operators [DIR] - runs a folder of ONNX operator tests by interpreter and by compiled code.
+/* onnx_operators [-v] [DIR] - runs a folder of ONNX operator tests by interpreter and by compiled
+ * code.
  *
  * A case is a folder with model.onnx and test_data_set_*, which hold input_*.pb and output_*.pb.
  * Values are compared as the ONNX project's own runner does it: |y - e| <= 1e-7 + 1e-3 * |e|,
@@ -33,13 +34,20 @@ typedef struct Reason {
     int count;
 } Reason;
 
+/* How many cases each reason was met in. */
+typedef struct Tally {
+    int n;
+    Reason reason[REASONS];
+} Tally;
+
 typedef struct Runner {
     QccContext *context;
     QccMem mem;
     QccIr *ir;
     bool compiled; /* kernels can be compiled here */
-    int passed, failed, skipped, nreason;
-    Reason reason[REASONS];
+    bool verbose;
+    int passed, failed, skipped, kernels; /* cases; those that passed without eval */
+    Tally skips, evals;
     char message[512]; /* the first of the last call */
 } Runner;
 
@@ -58,6 +66,7 @@ typedef struct Case {
     int64_t model_size;
     Value in[VALUES], out[VALUES];
     int nin, nout;
+    Tally *evals; /* the ops that ran through eval, of all data sets */
 } Case;
 
 static void on_message(void *user, const QccDiagnostic *d)
@@ -166,6 +175,38 @@ static void bake(QccBuf *out, const Case *c, int first)
     }
 }
 
+/* ---- tallies ------------------------------------------------------------------------------ */
+
+static void count_reason(Tally *t, const char *text)
+{
+    int i = 0;
+    while (i < t->n && strncmp(t->reason[i].text, text, sizeof t->reason[i].text - 1)) i++;
+    if (i == REASONS) return;
+    if (i == t->n) snprintf(t->reason[t->n++].text, sizeof t->reason[i].text, "%s", text);
+    t->reason[i].count++;
+}
+
+static void note_evals(Tally *evals, const QccSession *session)
+{
+    QccProfileRow row;
+    for (int i = 0; i < qcc_session_profile_count(session); i++) {
+        if (qcc_session_profile(session, i, &row) != QCC_OK || row.compiled) continue;
+        count_reason(evals, row.kernel + strlen("eval "));
+    }
+}
+
+static int by_count(const void *a, const void *b)
+{
+    return ((const Reason *)b)->count - ((const Reason *)a)->count;
+}
+
+static void print_tally(Tally *t, const char *what)
+{
+    qsort(t->reason, (size_t)t->n, sizeof *t->reason, by_count);
+    for (int i = 0; i < t->n; i++)
+        printf("%5d %s: %s\n", t->reason[i].count, what, t->reason[i].text);
+}
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 static bool same(const Value *value, const QccTensorInfo *info, const void *data, QccIr *ir,
@@ -196,8 +237,14 @@ static bool same(const Value *value, const QccTensorInfo *info, const void *data
     return true;
 }
 
-static bool run_program(Case *c, const char *engine, const QccProgram *program)
+static const char *engine_name(bool interpret)
 {
+    return interpret ? "interpreter" : "compiled";
+}
+
+static bool run_program(Case *c, bool interpret, const QccProgram *program)
+{
+    const char *engine = engine_name(interpret);
     QccTensorInfo info;
     QccBuffer in[VALUES], out[VALUES];
     int nin = qcc_program_input_count(program), nout = qcc_program_output_count(program);
@@ -221,6 +268,7 @@ static bool run_program(Case *c, const char *engine, const QccProgram *program)
     options.threads = 1;
     QccStatus status = qcc_session_new(&session, program, &options);
     if (status == QCC_OK) status = qcc_session_run(session, in, nin, out, nout);
+    if (status == QCC_OK && !interpret) note_evals(c->evals, session);
     qcc_session_free(session);
     if (status != QCC_OK) return fail(c, engine, c->r->message);
     for (int i = 0; i < nout; i++) {
@@ -233,27 +281,16 @@ static bool run_program(Case *c, const char *engine, const QccProgram *program)
 
 static bool run_engine(Case *c, QccModel *model, bool interpret)
 {
-    const char *engine = interpret ? "interpreter" : "compiled";
     QccProgramOptions options = QCC_INIT(QccProgramOptions);
     options.interpret = interpret;
     QccProgram *program = NULL;
     c->r->message[0] = 0;
     if (qcc_program_new(&program, model, &options) != QCC_OK) {
-        return fail(c, engine, c->r->message);
+        return fail(c, engine_name(interpret), c->r->message);
     }
-    bool passed = run_program(c, engine, program);
+    bool passed = run_program(c, interpret, program);
     qcc_program_free(program);
     return passed;
-}
-
-static void count_reason(Runner *r, const char *text)
-{
-    int i = 0;
-    while (i < r->nreason && strncmp(r->reason[i].text, text, sizeof r->reason[i].text - 1)) i++;
-    if (i == REASONS) return;
-    if (i == r->nreason)
-        snprintf(r->reason[r->nreason++].text, sizeof r->reason[i].text, "%s", text);
-    r->reason[i].count++;
 }
 
 /* The importer's message without the names of this one model: what stands in the second and later
@@ -304,7 +341,7 @@ static Outcome run_set(Case *c)
     if (status == QCC_ERROR_UNSUPPORTED && !strncmp(c->r->message, "unsupported op", 14)) {
         char text[160];
         reduce_reason(text, sizeof text, c->r->message);
-        count_reason(c->r, text);
+        count_reason(&c->r->skips, text);
         return SKIPPED;
     }
     bool passed = status == QCC_OK;
@@ -385,11 +422,9 @@ static void match_model(Case *c)
     onnx__model_proto__free_unpacked((Onnx__ModelProto *)(uintptr_t)m, NULL);
 }
 
-static Outcome run_data_set(Runner *r, QccArena *arena, const char *name, const char *folder,
-                            const uint8_t *model, int64_t size)
+static Outcome run_data_set(Case *c, const char *folder)
 {
-    Case *c = QCC_NEW(arena, Case);
-    *c = (Case){.r = r, .arena = arena, .name = name, .model = model, .model_size = size};
+    Runner *r = c->r;
     bool tensors = read_values(c, folder, "input", c->in, &c->nin);
     tensors = tensors && read_values(c, folder, "output", c->out, &c->nout);
     if (tensors) {
@@ -405,7 +440,7 @@ static Outcome run_data_set(Runner *r, QccArena *arena, const char *name, const 
     if (status == QCC_ERROR_UNSUPPORTED && !strncmp(r->message, "unsupported op", 14)) {
         char text[160];
         reduce_reason(text, sizeof text, r->message);
-        count_reason(r, text);
+        count_reason(&r->skips, text);
         return SKIPPED;
     }
     fail(c, "data", "its values cannot be read");
@@ -418,11 +453,19 @@ static void run_case(Runner *r, const char *folder, const char *name)
     int64_t size = 0;
     Outcome worst = PASSED;
     const uint8_t *model = read_file(arena, qcc_sprintf(arena, "%s/model.onnx", folder), &size);
+    Tally *evals = QCC_NEW(arena, Tally);
+    Case *c = QCC_NEW(arena, Case);
     int sets = 0;
     for (; model; sets++) {
         const char *set = qcc_sprintf(arena, "%s/test_data_set_%d", folder, sets);
         if (!exists(set)) break;
-        Outcome o = run_data_set(r, arena, name, set, model, size);
+        *c = (Case){.r = r,
+                    .arena = arena,
+                    .name = name,
+                    .model = model,
+                    .model_size = size,
+                    .evals = evals};
+        Outcome o = run_data_set(c, set);
         if (o == FAILED || worst == PASSED) worst = o;
     }
     if (!sets) {
@@ -432,6 +475,11 @@ static void run_case(Runner *r, const char *folder, const char *name)
     r->passed += worst == PASSED;
     r->failed += worst == FAILED;
     r->skipped += worst == SKIPPED;
+    for (int i = 0; i < evals->n; i++) {
+        count_reason(&r->evals, evals->reason[i].text);
+        if (r->verbose) printf("%s ran through eval: %s\n", name, evals->reason[i].text);
+    }
+    r->kernels += r->compiled && worst == PASSED && evals->n == 0;
     qcc_arena_free(arena);
 }
 
@@ -451,11 +499,6 @@ static bool run_folder(Runner *r, const char *folder)
     }
     free(entry);
     return true;
-}
-
-static int by_count(const void *a, const void *b)
-{
-    return ((const Reason *)b)->count - ((const Reason *)a)->count;
 }
 
 static void run_all(void *user)
@@ -479,12 +522,12 @@ int main(int argc, char **argv)
     const char *engine = getenv("QCC_ENGINE"); /* "interp": no compiled code */
     r->compiled = !engine || strcmp(engine, "interp") != 0;
 
-    void *call[] = {r, argc > 1 ? argv[1] : NULL};
+    r->verbose = argc > 1 && !strcmp(argv[1], "-v");
+    void *call[] = {r, argc > 1 + r->verbose ? argv[1 + r->verbose] : NULL};
     if (!r->ir || !qcc_mem_protect(&r->mem, run_all, call)) printf("out of memory\n");
-    qsort(r->reason, (size_t)r->nreason, sizeof *r->reason, by_count);
-    for (int i = 0; i < r->nreason; i++) {
-        printf("%5d skipped: %s\n", r->reason[i].count, r->reason[i].text);
-    }
+    print_tally(&r->skips, "skipped");
+    print_tally(&r->evals, "ran through eval");
+    if (r->compiled) printf("%d ran wholly compiled\n", r->kernels);
     printf("%d passed, %d failed, %d skipped\n", r->passed, r->failed, r->skipped);
     int failed = r->failed != 0;
     if (!r->passed && !r->failed && !r->skipped) failed = 77; /* skipped, as the line above says */
