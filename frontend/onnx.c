@@ -1,61 +1,19 @@
-/* onnx - a ModelProto becomes a graph: opset, names, parameters, initializers, nodes, results. */
+/* onnx - a ModelProto becomes a graph: opset, parameters, initializers, nodes, results. */
 #include "frontend/extents.h"
 #include "frontend/onnx.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
-#include <xxhash.h>
 
 enum {
     OPSET_KNOWN = 24,     /* the newest whose operators were looked at */
     SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent */
     SYMBOLS = 256,        /* dynamic extents by different names */
     RESULTS = 4096,
-    UNSUPPORTED_LISTED = 1000 /* nodes that are named one by one */
+    UNSUPPORTED_LISTED = 1000, /* nodes that are named one by one */
+    CALLS_LISTED = 64          /* calls in each other that are looked through before */
 };
-
-/* ---- values by name ----------------------------------------------------------------------- */
-
-static QccOnnxValue *value_slot(const QccOnnxImport *im, const char *name)
-{
-    uint64_t mask = (uint64_t)im->value_cap - 1;
-    uint64_t i = XXH3_64bits(name, strlen(name)) & mask;
-    while (im->value[i].name && strcmp(im->value[i].name, name)) i = (i + 1) & mask;
-    return &im->value[i];
-}
-
-static QccOnnxValue *find_value(const QccOnnxImport *im, const char *name)
-{
-    QccOnnxValue *v = value_slot(im, name);
-    return v->name ? v : NULL;
-}
-
-/* The entry of a new name, which is borrowed; NULL when it is taken. */
-static QccOnnxValue *add_value(QccOnnxImport *im, const char *name)
-{
-    QccOnnxValue *v = value_slot(im, name);
-    if (v->name) return NULL;
-    im->nvalue++;
-    assert(im->nvalue * 2 <= im->value_cap);
-    v->name = name;
-    return v;
-}
-
-/* Room for every name that the file defines, at most half full, so that searches end. */
-static void make_table(QccOnnxImport *im, const Onnx__GraphProto *g)
-{
-    int64_t names = 1 + (int64_t)g->n_input + (int64_t)g->n_initializer;
-    for (size_t i = 0; i < g->n_node; i++) names += (int64_t)g->node[i]->n_output;
-    im->value_cap = 16;
-    while (im->value_cap < 2 * names) im->value_cap *= 2;
-    im->value = QCC_NEW_ARRAY(im->scratch, im->value_cap, QccOnnxValue);
-}
-
-const char *qcc_onnx_value_name(QccOnnxImport *im, const char *name)
-{
-    return name && name[0] ? qcc_strdup(im->arena, name) : NULL;
-}
 
 /* ---- parameters and initializers ---------------------------------------------------------- */
 
@@ -137,7 +95,7 @@ static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t)
 {
     QccLoc loc = {.file = im->file};
     if (!t->name || !t->name[0]) return qcc_error(im->d, loc, "an initializer has no name");
-    QccOnnxValue *v = add_value(im, t->name);
+    QccOnnxValue *v = qcc_onnx_add_value(im, t->name);
     if (!v) return qcc_error(im->d, loc, "'%s' is defined twice", t->name);
     QccDtype dtype;
     if (!qcc_onnx_dtype(&dtype, t->data_type)) {
@@ -149,20 +107,35 @@ static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t)
     return qcc_onnx_tensor(&v->blob, &im->tensors, t, what);
 }
 
-static QccStatus add_inputs(QccOnnxImport *im, const Onnx__GraphProto *g)
+static QccStatus add_initializers(QccOnnxImport *im, const Onnx__GraphProto *g)
 {
     QccLoc loc = {.file = im->file};
     if (g->n_sparse_initializer) {
         return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "sparse initializers are not supported");
     }
     for (size_t i = 0; i < g->n_initializer; i++) QCC_TRY(add_initializer(im, g->initializer[i]));
+    return QCC_OK;
+}
+
+QccValue *qcc_onnx_value(QccOnnxImport *im, QccOnnxValue *v)
+{
+    if (!v->value && v->blob) {
+        const char *name = qcc_onnx_value_name(im, v->name);
+        v->value = qcc_const_new(im->graph, NULL, name, v->blob, NULL);
+    }
+    return v->value;
+}
+
+static QccStatus add_inputs(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QccLoc loc = {.file = im->file};
     for (size_t i = 0; i < g->n_input; i++) {
         const char *name = g->input[i]->name;
         if (!name || !name[0]) return qcc_error(im->d, loc, "an input of the graph has no name");
-        QccOnnxValue *v = add_value(im, name);
+        QccOnnxValue *v = qcc_onnx_add_value(im, name);
         if (!v) {
             /* Before IR version 4 initializers stand among the inputs. */
-            v = find_value(im, name);
+            v = qcc_onnx_find(im, name);
             if (v->value || !(v->blob || v->unsupported)) {
                 return qcc_error(im->d, loc, "'%s' is defined twice", name);
             }
@@ -178,10 +151,13 @@ static QccStatus add_inputs(QccOnnxImport *im, const Onnx__GraphProto *g)
 static QccLoc node_loc(const QccOnnxImport *im, const Onnx__NodeProto *p)
 {
     const char *name = p->name && p->name[0] ? p->name : p->n_output ? p->output[0] : "";
-    return (QccLoc){.file = im->file, .node = name[0] ? qcc_strdup(im->arena, name) : NULL};
+    if (!name[0] && !im->scope->path[0]) return (QccLoc){.file = im->file};
+    return (QccLoc){.file = im->file,
+                    .node = qcc_sprintf(im->arena, "%s%s", im->scope->path, name)};
 }
 
-/* Why a node cannot be imported whatever its inputs hold; NULL: it may be. */
+/* Why a node that calls no function cannot be imported whatever its inputs hold; NULL: it may be.
+ */
 static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodeProto *p)
 {
     const char *type = p->op_type ? p->op_type : "";
@@ -198,16 +174,9 @@ static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodePro
         }
         return qcc_sprintf(im->scratch, "unsupported op '%s'", type);
     }
-    for (size_t i = 0; i < p->n_attribute; i++) {
-        const Onnx__AttributeProto *a = p->attribute[i];
-        if (a->g || a->n_graphs) {
-            return qcc_sprintf(im->scratch, "unsupported op '%s': its attribute '%s' is a graph",
-                               type, a->name ? a->name : "");
-        }
-    }
     for (size_t i = 0; i < p->n_input; i++) {
-        const QccOnnxValue *v = p->input[i][0] ? find_value(im, p->input[i]) : NULL;
-        if (v && v->unsupported) {
+        const QccOnnxValue *v = p->input[i][0] ? qcc_onnx_find(im, p->input[i]) : NULL;
+        if (v && v != &im->absent && v->unsupported) {
             return qcc_sprintf(im->scratch, "unsupported op '%s': its input '%s' is %s", type,
                                v->name, v->unsupported);
         }
@@ -215,15 +184,43 @@ static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodePro
     return NULL;
 }
 
+static void list_nodes(QccOnnxImport *im, Onnx__NodeProto **node, size_t n, int64_t *count);
+
+/* Once for each function; in a scope without names, since its inputs are those of the calls. */
+static void list_function(QccOnnxImport *im, QccOnnxFunction *f, QccLoc loc, int64_t *count)
+{
+    QccOnnxScope *outer = im->scope;
+    int64_t opset = im->opset;
+    /* What is deeper is refused when it is called. */
+    if (f->listed || im->depth == CALLS_LISTED) return;
+    f->listed = true;
+    im->depth++;
+    im->scope = qcc_onnx_scope_new(im, NULL, qcc_onnx_inner_path(im, loc));
+    im->opset = qcc_onnx_opset(f->proto->opset_import, f->proto->n_opset_import, opset);
+    list_nodes(im, f->proto->node, f->proto->n_node, count);
+    im->opset = opset;
+    im->scope = outer;
+    im->depth--;
+}
+
+static void list_nodes(QccOnnxImport *im, Onnx__NodeProto **node, size_t n, int64_t *count)
+{
+    for (size_t i = 0; i < n; i++) {
+        QccOnnxFunction *f = qcc_onnx_find_function(im, node[i]);
+        if (f) {
+            list_function(im, f, node_loc(im, node[i]), count);
+            continue;
+        }
+        const char *why = node_unsupported(im, node[i]);
+        if (!why || ++*count > UNSUPPORTED_LISTED) continue;
+        qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, node_loc(im, node[i]), "%s", why);
+    }
+}
+
 static QccStatus list_unsupported(QccOnnxImport *im, const Onnx__GraphProto *g)
 {
     int64_t count = 0;
-    for (size_t i = 0; i < g->n_node; i++) {
-        const char *why = node_unsupported(im, g->node[i]);
-        if (!why) continue;
-        if (++count > UNSUPPORTED_LISTED) continue;
-        qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, node_loc(im, g->node[i]), "%s", why);
-    }
+    list_nodes(im, g->node, g->n_node, &count);
     QccLoc loc = {.file = im->file};
     if (count > UNSUPPORTED_LISTED) {
         qcc_note(im->d, loc, "and %lld more nodes", (long long)count - UNSUPPORTED_LISTED);
@@ -236,26 +233,21 @@ static QccStatus list_unsupported(QccOnnxImport *im, const Onnx__GraphProto *g)
 static QccStatus find_operands(QccOnnxNode *n)
 {
     const Onnx__NodeProto *p = n->proto;
-    n->nin = (int)p->n_input;
-    while (n->nin > 0 && !p->input[n->nin - 1][0]) n->nin--;
+    n->in = QCC_NEW_ARRAY(n->im->scratch, (int64_t)p->n_input, QccOnnxValue *);
+    for (size_t i = 0; i < p->n_input; i++) {
+        if (!p->input[i][0]) continue;
+        QccOnnxValue *v = qcc_onnx_find(n->im, p->input[i]);
+        if (!v) return qcc_onnx_wrong(n, "reads '%s', which nothing before it makes", p->input[i]);
+        if (v == &n->im->absent) continue;
+        n->in[i] = v;
+        n->nin = (int)i + 1;
+    }
     if (n->nin < n->row->min_in || (n->row->max_in >= 0 && n->nin > n->row->max_in)) {
         return qcc_onnx_wrong(n, "has %d inputs, wanted %s%d", n->nin,
                               n->row->min_in == n->row->max_in ? "" : "at least ", n->row->min_in);
     }
-    n->in = QCC_NEW_ARRAY(n->im->scratch, n->nin, QccOnnxValue *);
-    for (int i = 0; i < n->nin; i++) {
-        if (!p->input[i][0]) {
-            if (i < n->row->min_in) return qcc_onnx_wrong(n, "lacks input %d", i);
-            continue;
-        }
-        n->in[i] = find_value(n->im, p->input[i]);
-        if (!n->in[i]) {
-            return qcc_onnx_wrong(n, "reads '%s', which nothing before it makes", p->input[i]);
-        }
-        if (!n->in[i]->value && !n->in[i]->blob) {
-            return qcc_onnx_unsupported(n, "its input '%s' is %s", p->input[i],
-                                        n->in[i]->unsupported);
-        }
+    for (int i = 0; i < n->row->min_in; i++) {
+        if (!n->in[i]) return qcc_onnx_wrong(n, "lacks input %d", i);
     }
     return QCC_OK;
 }
@@ -265,7 +257,7 @@ static QccStatus bind_outputs(const QccOnnxNode *n)
     for (int i = 0; i < n->nout; i++) {
         const char *name = n->proto->output[i];
         if (!name[0]) continue;
-        QccOnnxValue *v = add_value(n->im, name);
+        QccOnnxValue *v = qcc_onnx_add_value(n->im, name);
         if (!v) return qcc_onnx_wrong(n, "defines '%s' a second time", name);
         v->value = n->out[i];
         if (v->value) continue;
@@ -279,6 +271,11 @@ static QccStatus bind_outputs(const QccOnnxNode *n)
 static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
 {
     int since;
+    p = qcc_onnx_resolve(im, p);
+    QccOnnxFunction *function = qcc_onnx_find_function(im, p);
+    if (function) return qcc_onnx_call(im, function, p, node_loc(im, p));
+    const char *why = node_unsupported(im, p);
+    if (why) return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, node_loc(im, p), "%s", why);
     QccOnnxNode *n = QCC_NEW(im->scratch, QccOnnxNode);
     *n = (QccOnnxNode){.im = im,
                        .proto = p,
@@ -292,7 +289,6 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
     if (named == n->nout) return qcc_onnx_wrong(n, "has no output");
     QCC_TRY(find_operands(n));
     QCC_TRY(n->row->import(n));
-    assert(n->out[0]);
     for (size_t i = 0; i < p->n_attribute; i++) {
         const char *name = p->attribute[i]->name;
         /* Before opset 6, a permission to compute in place. */
@@ -302,6 +298,25 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
                                     p->attribute[i]->name ? p->attribute[i]->name : "");
     }
     return bind_outputs(n);
+}
+
+QccStatus qcc_onnx_import_nodes(QccOnnxImport *im, Onnx__NodeProto **node, size_t n)
+{
+    for (size_t i = 0; i < n; i++) QCC_TRY(import_node(im, node[i]));
+    return QCC_OK;
+}
+
+/* After naming all that cannot be imported. */
+static QccStatus import_listed(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QCC_TRY(list_unsupported(im, g));
+    return qcc_onnx_import_nodes(im, g->node, g->n_node);
+}
+
+QccStatus qcc_onnx_import_body(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    QCC_TRY(add_initializers(im, g));
+    return import_listed(im, g);
 }
 
 static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
@@ -314,12 +329,9 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
     QccValue **result = QCC_NEW_ARRAY(im->scratch, (int64_t)g->n_output, QccValue *);
     for (size_t i = 0; i < g->n_output; i++) {
         const char *name = g->output[i]->name ? g->output[i]->name : "";
-        QccOnnxValue *v = find_value(im, name);
+        QccOnnxValue *v = qcc_onnx_find(im, name);
         if (!v) return qcc_error(im->d, loc, "output '%s' is not computed by any node", name);
-        if (v->blob && !v->value) {
-            v->value = qcc_const_new(im->graph, NULL, qcc_onnx_value_name(im, name), v->blob, NULL);
-        }
-        if (!v->value) {
+        if (!qcc_onnx_value(im, v)) {
             return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "unsupported op: result '%s' is %s",
                             name, v->unsupported);
         }
@@ -342,15 +354,21 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
 
 /* ---- the model ---------------------------------------------------------------------------- */
 
+int64_t qcc_onnx_opset(Onnx__OperatorSetIdProto **import, size_t n, int64_t absent)
+{
+    int64_t opset = absent;
+    for (size_t i = 0; i < n; i++) {
+        const char *domain = import[i]->domain;
+        if (!domain || !domain[0] || !strcmp(domain, "ai.onnx")) opset = import[i]->version;
+    }
+    return opset;
+}
+
 static QccStatus find_opset(QccOnnxImport *im, const Onnx__ModelProto *m)
 {
     QccLoc loc = {.file = im->file};
-    im->opset = 1; /* before IR version 3 files did not say it */
-    for (size_t i = 0; i < m->n_opset_import; i++) {
-        const Onnx__OperatorSetIdProto *o = m->opset_import[i];
-        if (o->domain && o->domain[0] && strcmp(o->domain, "ai.onnx")) continue;
-        im->opset = o->version;
-    }
+    /* Before IR version 3 files did not say it. */
+    im->opset = qcc_onnx_opset(m->opset_import, m->n_opset_import, 1);
     if (!m->n_opset_import && m->ir_version >= 3)
         return qcc_error(im->d, loc, "the model does not say its opset");
     if (im->opset < 1)
@@ -368,7 +386,7 @@ static QccStatus check_inputs(const QccOnnxImport *im, const Onnx__GraphProto *g
 {
     QccLoc loc = {.file = im->file};
     for (size_t i = 0; i < g->n_input; i++) {
-        const QccOnnxValue *v = find_value(im, g->input[i]->name);
+        const QccOnnxValue *v = qcc_onnx_find(im, g->input[i]->name);
         if (!v->unsupported) continue;
         return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "input '%s' is %s", v->name,
                         v->unsupported);
@@ -378,10 +396,9 @@ static QccStatus check_inputs(const QccOnnxImport *im, const Onnx__GraphProto *g
 
 static QccStatus import_graph(QccOnnxImport *im, const Onnx__GraphProto *g)
 {
-    make_table(im, g);
+    QCC_TRY(add_initializers(im, g));
     QCC_TRY(add_inputs(im, g));
-    QCC_TRY(list_unsupported(im, g));
-    for (size_t i = 0; i < g->n_node; i++) QCC_TRY(import_node(im, g->node[i]));
+    QCC_TRY(import_listed(im, g));
     QCC_TRY(check_inputs(im, g));
     QCC_TRY(set_results(im, g));
     if (im->tensors.denormals) {
@@ -415,8 +432,13 @@ static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size
     QCC_TRY(find_opset(im, m));
     im->tensors = (QccOnnxTensorReader){
         .arena = im->arena, .scratch = im->scratch, .wire = &wire, .d = im->d, .loc = loc};
+    qcc_table_init(&im->tensors.read, im->scratch);
     const char *name = m->graph->name && m->graph->name[0] ? m->graph->name : "main";
     im->graph = qcc_graph_new(im->ir, im->arena, qcc_onnx_value_name(im, name));
+    im->scope = qcc_onnx_scope_new(im, NULL, "");
+    qcc_table_init(&im->functions, im->scratch);
+    im->absent.unsupported = "an input that the call does not give";
+    QCC_TRY(qcc_onnx_add_functions(im, m, &allocator));
     return import_graph(im, m->graph);
 }
 

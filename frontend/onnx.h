@@ -1,8 +1,8 @@
 /* onnx - the importer's own vocabulary: values by name, nodes as the import functions see them.
  *
- *   file -> wire.c (scan, reduce) -> protobuf-c -> onnx.c (graph, names) -> onnx_ops.c (the table)
- *                                     onnx_tensor.c (initializers)           -> onnx_*.c
- * (functions)
+ *   file -> wire.c (scan, reduce) -> protobuf-c -> onnx.c (graph, nodes) -> onnx_ops.c (the table)
+ *                onnx_tensor.c (initializers)  onnx_scope.c (names)         -> onnx_*.c (functions)
+ *                                              onnx_call.c (calls, If)
  */
 #ifndef QCC_FRONTEND_ONNX_H
 #define QCC_FRONTEND_ONNX_H
@@ -39,12 +39,16 @@ typedef struct QccOnnxTensorReader {
     QccDiags *d;
     QccLoc loc;
     int64_t denormals; /* constants that became 0, counted over all tensors */
+    QccTable read;     /* blobs, by what they were read from */
 } QccOnnxTensorReader;
 
 /* A tensor's data, in place where it is aligned. f32 denormals become 0. `what` names it in
  * messages. */
 QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
                           const char *what);
+
+/* The numbers of an attribute. */
+const QccBlob *qcc_onnx_list(QccOnnxTensorReader *r, QccDtype dtype, size_t n, const void *values);
 
 /* ---- import ------------------------------------------------------------------------------- */
 
@@ -61,6 +65,31 @@ typedef struct QccOnnxSymbol {
     const QccSymbol *symbol;
 } QccOnnxSymbol;
 
+/* A function of the model; calls of it are inlined. */
+typedef struct QccOnnxFunction {
+    const Onnx__FunctionProto *proto;
+    const char *domain, *overload;          /* "": none */
+    const Onnx__AttributeProto **attribute; /* those that have a default */
+    int64_t nattribute;
+    bool active; /* being inlined */
+    bool listed; /* its nodes have been looked through for what is unsupported */
+} QccOnnxFunction;
+
+/* Whose attributes the nodes of a function refer to. */
+typedef struct QccOnnxCall {
+    const QccOnnxFunction *function;
+    const Onnx__NodeProto *node;
+} QccOnnxCall;
+
+/* The names that nodes see. */
+typedef struct QccOnnxScope QccOnnxScope;
+struct QccOnnxScope {
+    QccOnnxScope *outer;     /* around a branch; NULL: a model's graph, a function */
+    const QccOnnxCall *call; /* NULL: outside of functions */
+    const char *path;        /* before the names of nodes in messages: "", "/layer0/block/" */
+    QccTable names;
+};
+
 typedef struct QccOnnxImport {
     QccIr *ir;
     QccArena *arena;   /* of the graph */
@@ -68,10 +97,13 @@ typedef struct QccOnnxImport {
     QccDiags *d;
     const char *file;
     QccGraph *graph;
-    int64_t opset;
+    int64_t opset; /* of the model, or of the function that is being inlined */
     QccOnnxTensorReader tensors;
-    QccOnnxValue *value; /* open addressing by name; capacity is a power of two */
-    int64_t nvalue, value_cap;
+    QccOnnxScope *scope; /* of the nodes that are being imported */
+    QccOnnxValue absent; /* stands for an input that a call does not give */
+    QccTable functions;
+    int depth;       /* calls and branches around the nodes that are being imported */
+    int64_t inlined; /* nodes that calls and branches have made */
     QccOnnxSymbol *symbol;
     int64_t nsymbol, symbol_cap;
     QccTable permuted; /* copies of weights, by weight and permutation */
@@ -109,6 +141,38 @@ const QccOnnxRow *qcc_onnx_find_row(const char *type, int64_t opset, int *since)
 QccStatus qcc_onnx_unsupported(const QccOnnxNode *n, const char *fmt, ...) QCC_PRINTF(2, 3);
 /* Posts QCC_ERROR_INPUT at the node: "'Conv' ...". */
 QccStatus qcc_onnx_wrong(const QccOnnxNode *n, const char *fmt, ...) QCC_PRINTF(2, 3);
+
+/* ---- names and graphs in graphs -------------------------------------------------------------- */
+
+/* onnx_scope.c: a scope in `outer`; lookup outwards from im->scope, NULL when there is none; a new
+ * name, false (NULL) when the scope has it already. Names are borrowed. */
+QccOnnxScope *qcc_onnx_scope_new(QccOnnxImport *im, QccOnnxScope *outer, const char *path);
+QccOnnxValue *qcc_onnx_find(const QccOnnxImport *im, const char *name);
+bool qcc_onnx_define(QccOnnxScope *scope, const char *name, QccOnnxValue *value);
+QccOnnxValue *qcc_onnx_add_value(QccOnnxImport *im, const char *name);
+/* "/layer0/block/" for what stands in a node. */
+const char *qcc_onnx_inner_path(QccOnnxImport *im, QccLoc loc);
+
+QccStatus qcc_onnx_add_functions(QccOnnxImport *im, const Onnx__ModelProto *m,
+                                 ProtobufCAllocator *allocator);
+/* The function that a node calls; NULL: it is an operator. */
+QccOnnxFunction *qcc_onnx_find_function(QccOnnxImport *im, const Onnx__NodeProto *p);
+bool qcc_onnx_function_takes(const QccOnnxFunction *f, const char *attribute);
+/* The node with the attributes of the call in place of references to them. */
+const Onnx__NodeProto *qcc_onnx_resolve(QccOnnxImport *im, const Onnx__NodeProto *p);
+
+/* onnx_call.c: the nodes of the function, in place of the node. */
+QccStatus qcc_onnx_call(QccOnnxImport *im, QccOnnxFunction *f, const Onnx__NodeProto *p,
+                        QccLoc loc);
+
+/* onnx.c: nodes, in im->scope; initializers and nodes of a graph, after naming all that cannot be
+ * imported; the version of the standard operators among `n` imports, `absent` when there is none;
+ * the value behind a name, the constant of an initializer being made on first use, NULL when it is
+ * of a kind that does not exist here. */
+QccStatus qcc_onnx_import_nodes(QccOnnxImport *im, Onnx__NodeProto **node, size_t n);
+QccStatus qcc_onnx_import_body(QccOnnxImport *im, const Onnx__GraphProto *g);
+int64_t qcc_onnx_opset(Onnx__OperatorSetIdProto **import, size_t n, int64_t absent);
+QccValue *qcc_onnx_value(QccOnnxImport *im, QccOnnxValue *v);
 
 /* ---- inputs ------------------------------------------------------------------------------- */
 
@@ -161,8 +225,10 @@ QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const ch
                            const QccDim *dim);
 /* Like transpose, but a constant, or a dequantized constant, stays one. */
 QccStatus qcc_onnx_transpose_weight(QccOnnxNode *n, QccValue **out, QccValue *w, const int *perm);
-/* Counts bytes of a constant that the file asks for and does not hold; posts when a model asks for
- * too many. Before they are allocated. */
+/* Bytes of all constants that a model asks for but does not hold. */
+enum { QCC_ONNX_CONSTANTS_MAX = 1 << 28 };
+/* Counts bytes of such a constant; posts when a model asks for too many. Before they are allocated.
+ */
 QccStatus qcc_onnx_make_room(QccOnnxNode *n, int64_t bytes);
 /* A constant of one f32. */
 QccValue *qcc_onnx_f32(QccOnnxNode *n, float x);
@@ -262,6 +328,8 @@ QccStatus qcc_onnx_reverse_sequence(QccOnnxNode *n);
 QccStatus qcc_onnx_scatter(QccOnnxNode *n);
 QccStatus qcc_onnx_top_k(QccOnnxNode *n);
 QccStatus qcc_onnx_unique(QccOnnxNode *n);
+/* onnx_call.c */
+QccStatus qcc_onnx_if(QccOnnxNode *n);
 /* onnx_generate.c */
 QccStatus qcc_onnx_eye_like(QccOnnxNode *n);
 QccStatus qcc_onnx_range(QccOnnxNode *n);

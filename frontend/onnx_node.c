@@ -38,13 +38,7 @@ bool qcc_onnx_has(const QccOnnxNode *n, int i)
 
 QccValue *qcc_onnx_in(QccOnnxNode *n, int i)
 {
-    if (!qcc_onnx_has(n, i)) return NULL;
-    QccOnnxValue *v = n->in[i];
-    if (!v->value) {
-        const char *name = qcc_onnx_value_name(n->im, v->name);
-        v->value = qcc_const_new(n->im->graph, NULL, name, v->blob, NULL);
-    }
-    return v->value;
+    return qcc_onnx_has(n, i) ? qcc_onnx_value(n->im, n->in[i]) : NULL;
 }
 
 const QccBlob *qcc_onnx_blob(const QccOnnxNode *n, int i)
@@ -207,11 +201,12 @@ const char *qcc_onnx_name(const QccOnnxNode *n, const char *suffix)
     return qcc_onnx_value_name(n->im, name);
 }
 
-/* Whether the op is arithmetic on constant shapes. */
-static bool folds(const QccOp *op)
+/* Whether the op is arithmetic on constant shapes, which many nodes may do. */
+static bool folds(const QccOnnxImport *im, const QccOp *op)
 {
     const QccType *type = op->out[0].type;
     int64_t count = qcc_type_count(type);
+    if (im->made >= QCC_ONNX_CONSTANTS_MAX) return false;
     if (op->nout != 1 || op->nin == 0 || count < 0 || count > FOLD_MAX) return false;
     bool shape = type->dtype == QCC_I64 || type->dtype == QCC_I32 || type->dtype == QCC_BOOL;
     if (!shape && op->def != &qcc_op_cast) return false; /* scalars are often cast to their type */
@@ -230,6 +225,7 @@ static QccStatus fold(QccOnnxImport *im, QccValue **out, QccOp *op, const char *
         if (v) in[i] = qcc_tensor_view(v->type, qcc_value_const(v)->data);
     }
     QccTensor result = qcc_tensor_new(im->arena, op->out[0].type);
+    im->made += qcc_dtype_size(result.type->dtype, result.count);
     QccArena *work = qcc_arena_sub(im->scratch); /* given back: a file may have many */
     QCC_TRY(qcc_interp_op(op, in, &result, work));
     qcc_arena_free(work);
@@ -246,7 +242,7 @@ QccStatus qcc_onnx_emit(QccOnnxNode *n, QccValue **out, const QccOpDef *def, con
     QccOp *op;
     QCC_TRY(qcc_op_new(&op, n->im->graph, NULL, def, n->loc, name, in, nin, attrs));
     *out = &op->out[0];
-    return folds(op) ? fold(n->im, out, op, name) : QCC_OK;
+    return folds(n->im, op) ? fold(n->im, out, op, name) : QCC_OK;
 }
 
 QccStatus qcc_onnx_emit_out(QccOnnxNode *n, const QccOpDef *def, QccValue *const *in, int nin,

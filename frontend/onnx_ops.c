@@ -84,6 +84,7 @@ static const QccOnnxRow rows[] = {
     {"HardSigmoid", 1, 1, 1, qcc_onnx_scalars, &qcc_op_hard_sigmoid},
     {"HardSwish", 14, 1, 1, qcc_onnx_plain, &qcc_op_hard_swish},
     {"Identity", 1, 1, 1, qcc_onnx_identity, NULL},
+    {"If", 1, 1, 1, qcc_onnx_if, NULL},
     {"InstanceNormalization", 1, 3, 3, qcc_onnx_instance_norm, NULL},
     {"IsInf", 10, 1, 1, qcc_onnx_is_inf, NULL},
     {"IsNaN", 9, 1, 1, qcc_onnx_plain, &qcc_op_is_nan},

@@ -5,9 +5,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* Bytes of all constants that a model asks for but does not hold. */
-enum { CONSTANTS_MAX = 1 << 28 };
-
 /* ---- constants ---------------------------------------------------------------------------- */
 
 static void give_const(QccOnnxNode *n, const QccBlob *blob)
@@ -25,7 +22,6 @@ QccStatus qcc_onnx_constant(QccOnnxNode *n)
     if (!a) return qcc_onnx_unsupported(n, "it has no tensor, number or list of numbers");
     QccArena *arena = n->im->arena;
     const QccBlob *blob = NULL;
-    int64_t count;
     switch (which - 1) {
     case 0:
         if (!a->t) return qcc_onnx_wrong(n, "has no tensor in attribute 'value'");
@@ -38,15 +34,9 @@ QccStatus qcc_onnx_constant(QccOnnxNode *n)
         QCC_TRY(qcc_onnx_tensor(&blob, &n->im->tensors, a->t, "its value"));
         break;
     case 1: blob = qcc_blob(arena, QCC_F32, 0, NULL, &a->f, true); break;
-    case 2:
-        count = (int64_t)a->n_floats;
-        blob = qcc_blob(arena, QCC_F32, 1, &count, a->floats, true);
-        break;
+    case 2: blob = qcc_onnx_list(&n->im->tensors, QCC_F32, a->n_floats, a->floats); break;
     case 3: blob = qcc_blob(arena, QCC_I64, 0, NULL, &a->i, true); break;
-    default:
-        count = (int64_t)a->n_ints;
-        blob = qcc_blob(arena, QCC_I64, 1, &count, a->ints, true);
-        break;
+    default: blob = qcc_onnx_list(&n->im->tensors, QCC_I64, a->n_ints, a->ints); break;
     }
     give_const(n, blob);
     return QCC_OK;
@@ -54,8 +44,9 @@ QccStatus qcc_onnx_constant(QccOnnxNode *n)
 
 QccStatus qcc_onnx_make_room(QccOnnxNode *n, int64_t bytes)
 {
-    if (bytes > CONSTANTS_MAX - n->im->made) {
-        return qcc_onnx_unsupported(n, "more than %d bytes in the whole model", CONSTANTS_MAX);
+    if (bytes > QCC_ONNX_CONSTANTS_MAX - n->im->made) {
+        return qcc_onnx_unsupported(n, "more than %d bytes in the whole model",
+                                    QCC_ONNX_CONSTANTS_MAX);
     }
     n->im->made += bytes;
     return QCC_OK;
@@ -163,7 +154,7 @@ QccStatus qcc_onnx_dropout(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_identity(n));
     int64_t dim[QCC_MAX_RANK], count = qcc_type_count(n->out[0]->type);
     if (n->nout < 2 || !n->proto->output[1][0] || count < 0) return QCC_OK;
-    if (count > CONSTANTS_MAX - n->im->made) return QCC_OK; /* the mask stays unknown */
+    if (count > QCC_ONNX_CONSTANTS_MAX - n->im->made) return QCC_OK; /* the mask stays unknown */
     n->im->made += count;
     qcc_type_extents(n->out[0]->type, dim);
     bool *mask = qcc_alloc_array(n->im->arena, count ? count : 1, sizeof *mask);

@@ -179,8 +179,8 @@ static const void *flush_denormals(QccOnnxTensorReader *r, const void *data, boo
     return y;
 }
 
-QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
-                          const char *what)
+static QccStatus read_tensor(const QccBlob **out, QccOnnxTensorReader *r,
+                             const Onnx__TensorProto *t, const char *what)
 {
     QccDtype dtype;
     if (!qcc_onnx_dtype(&dtype, t->data_type)) {
@@ -214,6 +214,43 @@ QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onn
     return QCC_OK;
 }
 
+/* What stands in a function is read once, however often it is called. */
+typedef struct Read {
+    const void *from;
+    const QccBlob *blob;
+} Read;
+
+static Read *find_read(QccOnnxTensorReader *r, const void *from)
+{
+    int64_t at = -1;
+    uint64_t hash = qcc_hash(0, &from, sizeof(const void *));
+    Read *read;
+    while ((read = qcc_table_next(&r->read, hash, &at)))
+        if (read->from == from) return read;
+    read = QCC_NEW(r->scratch, Read);
+    read->from = from;
+    qcc_table_add(&r->read, hash, read);
+    return read;
+}
+
+QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
+                          const char *what)
+{
+    Read *read = find_read(r, t);
+    if (!read->blob) QCC_TRY(read_tensor(&read->blob, r, t, what));
+    *out = read->blob;
+    return QCC_OK;
+}
+
+const QccBlob *qcc_onnx_list(QccOnnxTensorReader *r, QccDtype dtype, size_t n, const void *values)
+{
+    int64_t count = (int64_t)n;
+    if (!n) return qcc_blob(r->arena, dtype, 1, &count, values, true); /* they are all at NULL */
+    Read *read = find_read(r, values);
+    if (!read->blob) read->blob = qcc_blob(r->arena, dtype, 1, &count, values, true);
+    return read->blob;
+}
+
 static void *pb_alloc(void *arena, size_t size)
 {
     return qcc_alloc(arena, size);
@@ -236,6 +273,7 @@ QccStatus qcc_onnx_read_tensor(const QccBlob **out, const char **name, QccIr *ir
     if (!t) return qcc_error(&ir->diags, loc, "is not a TensorProto");
     QccOnnxTensorReader r = {
         .arena = arena, .scratch = arena, .wire = &wire, .d = &ir->diags, .loc = loc};
+    qcc_table_init(&r.read, arena);
     *name = t->name ? t->name : "";
     return qcc_onnx_tensor(out, &r, t, "the tensor");
 }

@@ -7,6 +7,9 @@
 /* Bounds what protobuf-c allocates beyond a small multiple of the file's size. */
 enum { MAX_MESSAGES = 1 << 20 };
 
+/* Subgraphs in subgraphs; bounds the recursion here, in protobuf-c and in the importer. */
+enum { MAX_GRAPHS = 16 };
+
 typedef enum Kind {
     VARINT,
     FIXED32,
@@ -82,20 +85,29 @@ static const Field value_info_fields[] = {
 };
 static const Message value_info_message = MESSAGE_OF("ValueInfoProto", value_info_fields);
 
+static const Field sparse_fields[] = {
+    {1, MESSAGE, false, &tensor_message}, /* values */
+    {2, MESSAGE, false, &tensor_message}, /* indices */
+    {3, VARINT, true, NULL},              /* dims */
+};
+static const Message sparse_message = MESSAGE_OF("SparseTensorProto", sparse_fields);
+
+static const Message graph_message; /* the one cycle: node, attribute, graph */
+
 static const Field attribute_fields[] = {
-    {1, STRING, false, NULL},             /* name */
-    {2, FIXED32, false, NULL},            /* f */
-    {3, VARINT, false, NULL},             /* i */
-    {4, BYTES, false, NULL},              /* s */
-    {5, MESSAGE, false, &tensor_message}, /* t */
-    {6, MARK, false, NULL},               /* g */
-    {7, FIXED32, true, NULL},             /* floats */
-    {8, VARINT, true, NULL},              /* ints */
-    {9, BYTES, true, NULL},               /* strings */
-    {11, MARK, true, NULL},               /* graphs */
-    {20, VARINT, false, NULL},            /* type */
-    {21, STRING, false, NULL},            /* ref_attr_name */
-    {22, MARK, false, NULL},              /* sparse_tensor */
+    {1, STRING, false, NULL},              /* name */
+    {2, FIXED32, false, NULL},             /* f */
+    {3, VARINT, false, NULL},              /* i */
+    {4, BYTES, false, NULL},               /* s */
+    {5, MESSAGE, false, &tensor_message},  /* t */
+    {6, MESSAGE, false, &graph_message},   /* g */
+    {7, FIXED32, true, NULL},              /* floats */
+    {8, VARINT, true, NULL},               /* ints */
+    {9, BYTES, true, NULL},                /* strings */
+    {11, MARK, true, NULL},                /* graphs */
+    {20, VARINT, false, NULL},             /* type */
+    {21, STRING, false, NULL},             /* ref_attr_name */
+    {22, MESSAGE, false, &sparse_message}, /* sparse_tensor */
 };
 static const Message attribute_message = MESSAGE_OF("AttributeProto", attribute_fields);
 
@@ -106,6 +118,7 @@ static const Field node_fields[] = {
     {4, STRING, false, NULL},               /* op_type */
     {5, MESSAGE, true, &attribute_message}, /* attribute */
     {7, STRING, false, NULL},               /* domain */
+    {8, STRING, false, NULL},               /* overload */
 };
 static const Message node_message = MESSAGE_OF("NodeProto", node_fields);
 
@@ -115,7 +128,7 @@ static const Field graph_fields[] = {
     {5, MESSAGE, true, &tensor_message},      /* initializer */
     {11, MESSAGE, true, &value_info_message}, /* input */
     {12, MESSAGE, true, &value_info_message}, /* output */
-    {15, MARK, true, NULL},                   /* sparse_initializer */
+    {15, MESSAGE, true, &sparse_message},     /* sparse_initializer */
 };
 static const Message graph_message = MESSAGE_OF("GraphProto", graph_fields);
 
@@ -125,12 +138,33 @@ static const Field opset_fields[] = {
 };
 static const Message opset_message = MESSAGE_OF("OperatorSetIdProto", opset_fields);
 
+static const Field function_fields[] = {
+    {1, STRING, false, NULL},                /* name */
+    {4, STRING, true, NULL},                 /* input */
+    {5, STRING, true, NULL},                 /* output */
+    {6, STRING, true, NULL},                 /* attribute */
+    {7, MESSAGE, true, &node_message},       /* node */
+    {9, MESSAGE, true, &opset_message},      /* opset_import */
+    {10, STRING, false, NULL},               /* domain */
+    {11, MESSAGE, true, &attribute_message}, /* attribute_proto */
+    {13, STRING, false, NULL},               /* overload */
+};
+static const Message function_message = MESSAGE_OF("FunctionProto", function_fields);
+
 static const Field model_fields[] = {
-    {1, VARINT, false, NULL},            /* ir_version */
-    {7, MESSAGE, false, &graph_message}, /* graph */
-    {8, MESSAGE, true, &opset_message},  /* opset_import */
+    {1, VARINT, false, NULL},               /* ir_version */
+    {7, MESSAGE, false, &graph_message},    /* graph */
+    {8, MESSAGE, true, &opset_message},     /* opset_import */
+    {25, MESSAGE, true, &function_message}, /* functions */
 };
 static const Message model_message = MESSAGE_OF("ModelProto", model_fields);
+
+static const struct {
+    const Message *message;
+    uint32_t number, as;
+} newer[] = {{&node_message, 8, QCC_WIRE_OVERLOAD},
+             {&function_message, 11, QCC_WIRE_DEFAULT},
+             {&function_message, 13, QCC_WIRE_OVERLOAD}};
 
 typedef struct Scan {
     QccWire *out;
@@ -139,6 +173,7 @@ typedef struct Scan {
     const char *file;
     const uint8_t *bytes;
     int64_t messages;
+    int graphs; /* around what is scanned */
 } Scan;
 
 static QccStatus bad(const Scan *s, int64_t at, const char *what, const Message *m)
@@ -191,6 +226,15 @@ static int wire_type_of(Kind kind)
     case FIXED32: return 5;
     default: return 2;
     }
+}
+
+/* The number of a field in the reduced message. */
+static uint32_t number_of(const Message *m, const Field *f)
+{
+    for (size_t i = 0; i < COUNT(newer); i++) {
+        if (newer[i].message == m && newer[i].number == f->number) return newer[i].as;
+    }
+    return f->number;
 }
 
 /* Checks a packed list of numbers. */
@@ -256,6 +300,8 @@ static QccStatus scan_content(Scan *s, const Message *m, const Field *f, int64_t
 static QccStatus scan_message(Scan *s, const Message *m, int64_t pos, int64_t end)
 {
     if (++s->messages > MAX_MESSAGES) return bad(s, pos, "more than a million messages", m);
+    if (m == &graph_message && s->graphs++ == MAX_GRAPHS)
+        return bad(s, pos, "too many graphs in each other", m);
     uint32_t seen = 0;
     while (pos < end) {
         int64_t at = pos;
@@ -290,13 +336,14 @@ static QccStatus scan_message(Scan *s, const Message *m, int64_t pos, int64_t en
         if (!f->repeated && (seen >> index & 1)) return bad(s, at, "a field occurs twice", m);
         seen |= 1u << index;
 
-        put_varint(&s->out->reduced, tag);
+        put_varint(&s->out->reduced, (uint64_t)number_of(m, f) << 3 | (uint64_t)type);
         if (type == 2) {
             QCC_TRY(scan_content(s, m, f, start, pos));
         } else {
             qcc_buf_add(&s->out->reduced, s->bytes + start, pos - start);
         }
     }
+    s->graphs -= m == &graph_message;
     return QCC_OK;
 }
 
@@ -314,6 +361,23 @@ QccStatus qcc_wire_reduce(QccWire *out, QccArena *arena, QccDiags *d, const char
                         "more than 2 GiB besides the raw data of tensors");
     }
     return QCC_OK;
+}
+
+bool qcc_wire_newer(const ProtobufCMessage *m, uint32_t number, int64_t *at, const uint8_t **bytes,
+                    int64_t *size)
+{
+    while (*at < (int64_t)m->n_unknown_fields) {
+        const ProtobufCMessageUnknownField *f = &m->unknown_fields[(*at)++];
+        uint64_t len;
+        int64_t start = 0;
+        if (f->tag != number) continue;
+        /* What is kept begins with the length, which is true: it was written here. */
+        if (read_varint(f->data, &start, (int64_t)f->len, &len)) continue;
+        *bytes = f->data + start;
+        *size = (int64_t)f->len - start;
+        return true;
+    }
+    return false;
 }
 
 bool qcc_wire_like_model(const void *bytes, int64_t size)

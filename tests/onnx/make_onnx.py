@@ -16,15 +16,17 @@ def f32(*shape):
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def case(name, opset, nodes, inputs, outputs, inits=(), shapes=None, ir=7):
-    """inputs and outputs: {name: array}; inits: TensorProtos; shapes: {input: declared shape}"""
+def case(name, opset, nodes, inputs, outputs, inits=(), shapes=None, ir=7, functions=(), domains=()):
+    """inputs and outputs: {name: array}; inits: TensorProtos; shapes: {input: declared shape}; functions:
+    FunctionProtos; domains: those of nodes besides the standard one"""
     shapes = shapes or {}
     info = lambda n, a, s: h.make_tensor_value_info(n, nh.from_array(a).data_type, s)
     graph = h.make_graph(
         nodes, name,
         [info(n, a, shapes.get(n, a.shape)) for n, a in inputs.items()],
         [info(n, a, None) for n, a in outputs.items()], list(inits))
-    model = h.make_model(graph, opset_imports=[h.make_opsetid("", opset)], ir_version=ir, producer_name="")
+    opsets = [h.make_opsetid("", opset)] + [h.make_opsetid(d, 1) for d in domains]
+    model = h.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="", functions=functions)
     data = os.path.join(HERE, name, "test_data_set_0")
     os.makedirs(data, exist_ok=True)
     with open(os.path.join(HERE, name, "model.onnx"), "wb") as f:
