@@ -266,7 +266,7 @@ QccStatus qcc_onnx_reduce(QccOnnxNode *n); /* the op of the row */
 QccStatus qcc_onnx_reduce_between(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n);
 /* onnx_recurrent.c */
-QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* the op of the row */
+QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* RNN, GRU, LSTM */
 /* onnx_quant.c */
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n);

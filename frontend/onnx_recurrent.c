@@ -1,38 +1,57 @@
-/* onnx_recurrent - RNN, GRU and LSTM: a product for the inputs of all steps, then the steps.
+/* onnx_recurrent - RNN, GRU and LSTM: a product for the inputs of all steps, then a scan of the
+ * steps.
  *
- *   x[s,b,i] -> fc with w[g*h,i] and wb + rb -> op -> y[s+1,b,h], each direction
- *   Y: rows before the last of all directions; Y_h, Y_c: the last row
+ *   x[s,b,i] -> fc with w[g*h,i] and wb + rb -> scan, whose body adds the product of the state with
+ *     r[g*h,h] and computes the cell -> last states, stacked h, for each direction
+ *
+ * Sequences of their own lengths: a mask [s,b,1] goes along, and where it is false a state stays
+ * and the output is 0. Run backwards, a sequence so begins at its own end.
  */
 #include "frontend/onnx.h"
 
 #include <math.h>
 #include <string.h>
 
+/* An activation as the node asks for it. */
+typedef struct Function {
+    int which;
+    double alpha, beta;
+} Function;
+
 typedef struct Recurrent {
-    const QccOpDef *def;
     int gates, states;
     int dirs;
-    bool batch_first, lstm, reset_after;
+    bool backward; /* the first direction */
+    bool batch_first, coupled, reset_after;
+    double clip; /* bounds what activations get; inf: nothing does */
     QccDim steps, batch;
     int64_t hidden;
-    QccRecurrentAttrs attrs[2]; /* of each direction */
+    Function function[2][3]; /* f, g, h of each direction */
+    QccValue *mask;          /* bool[s,b,1]: within its length; NULL: all are */
 } Recurrent;
 
 /* ---- attributes --------------------------------------------------------------------------- */
 
 typedef struct Activation {
     const char *name;
-    double alpha, beta; /* the defaults */
+    double alpha, beta;  /* the defaults */
+    const QccOpDef *def; /* of alpha and beta, or neither; NULL: more than one op */
 } Activation;
 
-/* In the order of the ops' names (ir/ops/recurrent.c). */
+enum { SIGMOID, TANH, AFFINE, SCALED_TANH }; /* the first rows */
+
 static const Activation activations[] = {
-    {"Sigmoid", 0, 0},      {"Tanh", 0, 0},
-    {"Relu", 0, 0},         {"Affine", 1, 0},
-    {"LeakyRelu", 0.01, 0}, {"ThresholdedRelu", 1, 0},
-    {"ScaledTanh", 1, 1},   {"HardSigmoid", 0.2, 0.5},
-    {"Elu", 1, 0},          {"Softsign", 0, 0},
-    {"Softplus", 0, 0},
+    [SIGMOID] = {"Sigmoid", 0, 0, &qcc_op_sigmoid},
+    [TANH] = {"Tanh", 0, 0, &qcc_op_tanh},
+    [AFFINE] = {"Affine", 1, 0, NULL},
+    [SCALED_TANH] = {"ScaledTanh", 1, 1, NULL},
+    {"Relu", 0, 0, &qcc_op_relu},
+    {"LeakyRelu", 0.01, 0, &qcc_op_leaky_relu},
+    {"ThresholdedRelu", 1, 0, &qcc_op_thresholded_relu},
+    {"HardSigmoid", 0.2, 0.5, &qcc_op_hard_sigmoid},
+    {"Elu", 1, 0, &qcc_op_elu},
+    {"Softsign", 0, 0, &qcc_op_softsign},
+    {"Softplus", 0, 0, &qcc_op_softplus},
 };
 enum { ACTIVATIONS = sizeof activations / sizeof activations[0] };
 
@@ -56,12 +75,12 @@ static int find_activation(const char *name, size_t len)
 /* How many names a direction has: of f, of f and g, of f, g and h. */
 static int activation_count(const Recurrent *r)
 {
-    return r->lstm ? 3 : r->gates == 3 ? 2 : 1;
+    return r->gates == 4 ? 3 : r->gates == 3 ? 2 : 1;
 }
 
 static QccStatus read_activations(QccOnnxNode *n, Recurrent *r)
 {
-    static const int defaults[3] = {0, 1, 1}; /* sigmoid, tanh, tanh */
+    static const int defaults[3] = {SIGMOID, TANH, TANH};
     int count = activation_count(r);
     const Onnx__AttributeProto *names = qcc_onnx_attr(n, "activations");
     const Onnx__AttributeProto *alpha = qcc_onnx_attr(n, "activation_alpha");
@@ -72,8 +91,8 @@ static QccStatus read_activations(QccOnnxNode *n, Recurrent *r)
     }
     size_t next_alpha = 0, next_beta = 0; /* these lists skip activations without the parameter */
     for (int i = 0; i < count * r->dirs; i++) {
-        QccRecurrentAttrs *a = &r->attrs[i / count];
-        int which = count == 1 ? 1 : defaults[i % count], at = i % count;
+        Function *f = &r->function[i / count][i % count];
+        int which = count == 1 ? TANH : defaults[i % count];
         if (names) {
             const char *name = (const char *)names->strings[i].data;
             size_t len = names->strings[i].len;
@@ -84,15 +103,13 @@ static QccStatus read_activations(QccOnnxNode *n, Recurrent *r)
             }
         }
         const Activation *row = &activations[which];
-        bool has_beta = row->beta != 0 || !strcmp(row->name, "Affine");
+        bool has_beta = row->beta != 0 || which == AFFINE;
         bool has_alpha = row->alpha != 0 || has_beta;
-        a->activation[at] = which;
-        a->alpha[at] = row->alpha;
-        a->beta[at] = row->beta;
+        *f = (Function){which, row->alpha, row->beta};
         if (has_alpha && alpha && next_alpha < alpha->n_floats)
-            a->alpha[at] = (double)alpha->floats[next_alpha++];
+            f->alpha = (double)alpha->floats[next_alpha++];
         if (has_beta && beta && next_beta < beta->n_floats)
-            a->beta[at] = (double)beta->floats[next_beta++];
+            f->beta = (double)beta->floats[next_beta++];
     }
     return QCC_OK;
 }
@@ -100,25 +117,21 @@ static QccStatus read_activations(QccOnnxNode *n, Recurrent *r)
 static QccStatus read_attributes(QccOnnxNode *n, Recurrent *r)
 {
     const char *direction = "forward";
-    double clip = INFINITY;
     int64_t hidden = 0;
-    bool coupled = false;
+    double clip = 0;
     QCC_TRY(qcc_onnx_attr_string(n, "direction", &direction));
     QCC_TRY(qcc_onnx_attr_bool(n, "layout", &r->batch_first));
     QCC_TRY(qcc_onnx_attr_float(n, "clip", &clip));
     QCC_TRY(qcc_onnx_attr_int(n, "hidden_size", &hidden));
-    if (r->lstm) QCC_TRY(qcc_onnx_attr_bool(n, "input_forget", &coupled));
+    if (r->gates == 4) QCC_TRY(qcc_onnx_attr_bool(n, "input_forget", &r->coupled));
     if (r->gates == 3) QCC_TRY(qcc_onnx_attr_bool(n, "linear_before_reset", &r->reset_after));
-    bool both = !strcmp(direction, "bidirectional"), reverse = !strcmp(direction, "reverse");
-    if (!both && !reverse && strcmp(direction, "forward")) {
+    bool both = !strcmp(direction, "bidirectional");
+    r->backward = !strcmp(direction, "reverse");
+    if (!both && !r->backward && strcmp(direction, "forward")) {
         return qcc_onnx_wrong(n, "has direction '%s', which does not exist", direction);
     }
     r->dirs = both ? 2 : 1;
-    for (int d = 0; d < r->dirs; d++) {
-        r->attrs[d] = (QccRecurrentAttrs){.clip = clip > 0 ? clip : (double)INFINITY,
-                                          .reverse = reverse || d == 1,
-                                          .option = coupled || r->reset_after};
-    }
+    r->clip = clip > 0 ? clip : (double)INFINITY;
     QCC_TRY(read_activations(n, r));
 
     const QccType *x = qcc_onnx_in(n, 0)->type, *w = qcc_onnx_in(n, 1)->type;
@@ -141,11 +154,27 @@ static QccStatus read_attributes(QccOnnxNode *n, Recurrent *r)
 
 /* ---- parts of operands -------------------------------------------------------------------- */
 
-/* Indices [begin, end) along a dimension. */
+static QccStatus emit2(QccOnnxNode *n, QccValue **out, const QccOpDef *def, QccValue *a,
+                       QccValue *b)
+{
+    QccValue *in[] = {a, b};
+    return qcc_onnx_emit(n, out, def, NULL, in, 2, NULL);
+}
+
+/* Indices [begin, end) along a dimension. Of a constant, along the first one, a constant. */
 static QccStatus part(QccOnnxNode *n, QccValue **out, QccValue *x, int axis, int64_t begin,
                       int64_t end)
 {
     int rank = x->type->rank;
+    const QccBlob *blob = qcc_value_const(x);
+    if (blob && axis == 0 && blob->dtype == QCC_F32 && end <= blob->dim[0]) {
+        int64_t count = 1, dim[QCC_MAX_RANK] = {end - begin};
+        for (int i = 1; i < rank; i++) count *= dim[i] = blob->dim[i];
+        const float *data = (const float *)blob->data + begin * count;
+        const QccBlob *own = qcc_blob(n->im->arena, QCC_F32, rank, dim, data, false);
+        *out = qcc_const_new(n->im->graph, NULL, NULL, own, NULL);
+        return QCC_OK;
+    }
     QccSliceAttrs a = {.begin = {.n = rank}, .end = {.n = rank}, .step = {.n = rank}};
     for (int i = 0; i < rank; i++) {
         a.end.v[i] = INT64_MAX;
@@ -161,17 +190,15 @@ static QccStatus direction(QccOnnxNode *n, QccValue **out, QccValue *x, int d)
 {
     const QccType *t = x->type;
     const QccBlob *blob = qcc_value_const(x);
-    if (t->dim[0].sym[0] || d >= t->dim[0].n) return qcc_onnx_wrong(n, "lacks a direction");
-    if (blob && blob->dtype == QCC_F32) {
-        int64_t count = 1;
-        for (int i = 1; i < blob->rank; i++) count *= blob->dim[i];
-        const QccBlob *own = qcc_blob(n->im->arena, QCC_F32, blob->rank - 1, blob->dim + 1,
-                                      (const float *)blob->data + d * count, false);
-        *out = qcc_const_new(n->im->graph, NULL, NULL, own, NULL);
-        return QCC_OK;
-    }
+    if (t->rank == 0 || t->dim[0].sym[0] || d >= t->dim[0].n)
+        return qcc_onnx_wrong(n, "lacks a direction");
     QCC_TRY(part(n, out, x, 0, d, d + 1));
-    return qcc_onnx_reshape(n, out, *out, NULL, t->rank - 1, t->dim + 1);
+    blob = qcc_value_const(*out);
+    if (!blob) return qcc_onnx_reshape(n, out, *out, NULL, t->rank - 1, t->dim + 1);
+    const QccBlob *own =
+        qcc_blob(n->im->arena, blob->dtype, blob->rank - 1, blob->dim + 1, blob->data, false);
+    *out = qcc_const_new(n->im->graph, NULL, NULL, own, NULL);
+    return QCC_OK;
 }
 
 /* [batch,dirs,h] -> [dirs,batch,h], when the batch comes first. */
@@ -183,122 +210,357 @@ static QccStatus batch_inside(QccOnnxNode *n, const Recurrent *r, QccValue **x)
     return qcc_onnx_transpose(n, x, *x, NULL, swap);
 }
 
-/* wb + rb of a direction; of the gate that is reset after the product, wb alone, and *own is rb. */
+/* What is added to the inputs of a direction: wb + rb; or wb alone, and *own is rb, which is then
+ * added to the product with the state. */
 static QccStatus biases(QccOnnxNode *n, const Recurrent *r, int d, QccValue **sum, QccValue **own)
 {
-    QccValue *b = qcc_onnx_in(n, 3);
-    int64_t g = r->gates * r->hidden, inner = g - r->hidden;
+    QccValue *b = qcc_onnx_in(n, 3), *rb;
+    int64_t g = r->gates * r->hidden;
     *sum = *own = NULL;
     if (!b) return QCC_OK;
     QCC_TRY(direction(n, &b, b, d));
     if (b->type->rank != 1 || b->type->dim[0].n != 2 * g) {
         return qcc_onnx_wrong(n, "needs B of %lld numbers", (long long)(2 * g));
     }
-    QccValue *w, *rb, *in[2];
-    QCC_TRY(part(n, &w, b, 0, 0, g));
+    QCC_TRY(part(n, sum, b, 0, 0, g));
     QCC_TRY(part(n, &rb, b, 0, g, 2 * g));
-    if (r->reset_after) {
-        QccPadAttrs zeros = {.before = {1, {0}}, .after = {1, {r->hidden}}};
-        QCC_TRY(part(n, own, rb, 0, inner, g));
-        QCC_TRY(part(n, &rb, rb, 0, 0, inner));
-        QCC_TRY(qcc_onnx_emit(n, &rb, &qcc_op_pad, NULL, &rb, 1, &zeros));
+    if (!r->reset_after) return emit2(n, sum, &qcc_op_add, *sum, rb);
+    *own = rb;
+    return QCC_OK;
+}
+
+/* ---- what may be dynamic ------------------------------------------------------------------- */
+
+static QccValue *splat(QccOnnxNode *n, QccDtype dtype, int rank, const int64_t *dim,
+                       const void *element)
+{
+    int64_t count = 1;
+    size_t size = (size_t)qcc_dtype_size(dtype, 1);
+    for (int i = 0; i < rank; i++) count *= dim[i];
+    char *data = qcc_alloc_aligned(n->im->arena, (size_t)count * size, 64);
+    for (int64_t i = 0; i < count; i++) memcpy(data + (size_t)i * size, element, size);
+    return qcc_const_new(n->im->graph, NULL, NULL,
+                         qcc_blob(n->im->arena, dtype, rank, dim, data, false), NULL);
+}
+
+/* *out[...] = *row broadcast to the dynamic extents of x, which it only looks at the shape of. */
+static QccStatus broadcast(QccOnnxNode *n, QccValue **out, QccValue *x, QccValue *row)
+{
+    QccValue *in[] = {NULL, row, row}; /* x < x never holds */
+    QCC_TRY(emit2(n, &in[0], &qcc_op_less, x, x));
+    return qcc_onnx_emit(n, out, &qcc_op_where, NULL, in, 3, NULL);
+}
+
+/* The first states when the node gives none: zeros[b,h]. x is [s,b,...]. */
+static QccStatus zeros(QccOnnxNode *n, const Recurrent *r, QccValue *x, QccValue **out)
+{
+    const float zero = 0;
+    int64_t dim[] = {1, r->hidden}, bytes;
+    bool dynamic = r->batch.sym[0] != NULL;
+    if (!dynamic) dim[0] = r->batch.n;
+    if (!qcc_mul_i64(&bytes, dim[0], r->hidden) || !qcc_mul_i64(&bytes, bytes, sizeof zero))
+        return qcc_onnx_wrong(n, "has states that are too large");
+    QCC_TRY(qcc_onnx_make_room(n, bytes));
+    *out = splat(n, QCC_F32, 2, dim, &zero);
+    if (!dynamic) return QCC_OK;
+    QccDim column[] = {r->batch, qcc_dim(1)};
+    QCC_TRY(part(n, &x, x, 0, 0, 1));
+    QCC_TRY(part(n, &x, x, 2, 0, 1));
+    QCC_TRY(qcc_onnx_reshape(n, &x, x, NULL, 2, column));
+    return broadcast(n, out, x, *out);
+}
+
+/* bool[s,b,1]: whether a step is within the length of its sequence. */
+static QccStatus make_mask(QccOnnxNode *n, Recurrent *r, QccValue *x)
+{
+    const int32_t one = 1;
+    int64_t ones[] = {1, 1, 1};
+    QccValue *lengths = qcc_onnx_in(n, 4), *number;
+    if (!lengths) return QCC_OK;
+    if (lengths->type->rank != 1 || lengths->type->dtype != QCC_I32 ||
+        !qcc_dim_equal(&lengths->type->dim[0], &r->batch))
+        return qcc_onnx_wrong(n, "needs an int32 for each sequence as its lengths");
+    QccDim row[] = {qcc_dim(1), r->batch, qcc_dim(1)};
+    QCC_TRY(qcc_onnx_reshape(n, &lengths, lengths, NULL, 3, row));
+    if (r->steps.sym[0]) {
+        QCC_TRY(part(n, &x, x, 1, 0, 1));
+        QCC_TRY(part(n, &x, x, 2, 0, 1));
+        QCC_TRY(broadcast(n, &number, x, splat(n, QCC_I32, 3, ones, &one)));
+    } else {
+        int64_t bytes;
+        ones[0] = r->steps.n;
+        if (!qcc_mul_i64(&bytes, ones[0], sizeof one))
+            return qcc_onnx_wrong(n, "has too many steps");
+        QCC_TRY(qcc_onnx_make_room(n, bytes));
+        number = splat(n, QCC_I32, 3, ones, &one);
     }
-    in[0] = w;
-    in[1] = rb;
-    return qcc_onnx_emit(n, sum, &qcc_op_add, NULL, in, 2, NULL);
+    QccCumSumAttrs from_0 = {.exclusive = true};
+    QCC_TRY(qcc_onnx_emit(n, &number, &qcc_op_cum_sum, NULL, &number, 1, &from_0));
+    return emit2(n, &r->mask, &qcc_op_less, number, lengths);
+}
+
+/* ---- a step ------------------------------------------------------------------------------- */
+
+enum { MASK, WEIGHT, CANDIDATE, BIAS, PEEPHOLES, OPERANDS };
+
+/* One direction: values outside of the loop, or those that stand for them in its body. */
+typedef struct Cell {
+    const Recurrent *r;
+    const Function *function;
+    QccValue *state[2];          /* h, c: [b,h] */
+    QccValue *x;                 /* what the inputs add to the gates: [b,g*h] */
+    QccValue *operand[OPERANDS]; /* NULL: absent */
+} Cell;
+
+/* A matrix in the form in which `product` multiplies by it. */
+static QccStatus prepare_weight(QccOnnxNode *n, QccValue **w)
+{
+    static const int swap[] = {1, 0};
+    if (qcc_value_const(*w) || (*w)->type->rank != 2) return QCC_OK;
+    return qcc_onnx_transpose(n, w, *w, NULL, swap);
+}
+
+/* h * w + bias of what prepare_weight left. */
+static QccStatus product(QccOnnxNode *n, QccValue **out, QccValue *h, QccValue *w, QccValue *bias)
+{
+    QccValue *in[] = {h, w, bias};
+    const QccValue *source = qcc_body_operand(w);
+    if (qcc_value_const(source))
+        return qcc_onnx_emit(n, out, &qcc_op_fc, NULL, in, bias ? 3 : 2, NULL);
+    QCC_TRY(emit2(n, out, &qcc_op_matmul, h, w));
+    return bias ? emit2(n, out, &qcc_op_add, *out, bias) : QCC_OK;
+}
+
+/* Gates [i, i + count) of a sum over all of them. */
+static QccStatus gate(QccOnnxNode *n, const Cell *c, QccValue **out, QccValue *sum, int i,
+                      int count)
+{
+    return part(n, out, sum, 1, i * c->r->hidden, (i + count) * c->r->hidden);
+}
+
+static QccStatus scaled(QccOnnxNode *n, QccValue **v, double factor)
+{
+    return emit2(n, v, &qcc_op_mul, *v, qcc_onnx_f32(n, (float)factor));
+}
+
+/* v = function `which` of v clipped. */
+static QccStatus activate(QccOnnxNode *n, const Cell *c, int which, QccValue **v)
+{
+    const Function *f = &c->function[which];
+    const QccOpDef *def = activations[f->which].def;
+    QccScalarAttrs a = {.lo = -c->r->clip, .hi = c->r->clip, .alpha = f->alpha, .beta = f->beta};
+    if (c->r->clip < INFINITY) QCC_TRY(qcc_onnx_emit(n, v, &qcc_op_clip, NULL, v, 1, &a));
+    if (def) return qcc_onnx_emit(n, v, def, NULL, v, 1, def->attrs ? &a : NULL);
+    if (f->which == AFFINE) {
+        QCC_TRY(scaled(n, v, f->alpha));
+        return emit2(n, v, &qcc_op_add, *v, qcc_onnx_f32(n, (float)f->beta));
+    }
+    QCC_TRY(scaled(n, v, f->beta));
+    QCC_TRY(qcc_onnx_emit(n, v, &qcc_op_tanh, NULL, v, 1, NULL));
+    return scaled(n, v, f->alpha);
+}
+
+/* *v + a * b */
+static QccStatus add_product(QccOnnxNode *n, QccValue **v, QccValue *a, QccValue *b)
+{
+    QccValue *both;
+    QCC_TRY(emit2(n, &both, &qcc_op_mul, a, b));
+    return emit2(n, v, &qcc_op_add, *v, both);
+}
+
+/* 1 - x */
+static QccStatus complement(QccOnnxNode *n, QccValue **out, QccValue *x)
+{
+    return emit2(n, out, &qcc_op_sub, qcc_onnx_f32(n, 1), x);
+}
+
+/* h' = f(x + h r) */
+static QccStatus rnn_step(QccOnnxNode *n, const Cell *c, QccValue **next)
+{
+    QCC_TRY(product(n, next, c->state[0], c->operand[WEIGHT], NULL));
+    QCC_TRY(emit2(n, next, &qcc_op_add, c->x, *next));
+    return activate(n, c, 0, next);
+}
+
+/*   z = f(xz + h rz)    r = f(xr + h rr)
+ *   n = g(xn + (r h) rn), or reset after the product  n = g(xn + r (h rn + bias))
+ *   h' = (1 - z) n + z h
+ */
+static QccStatus gru_step(QccOnnxNode *n, const Cell *c, QccValue **next)
+{
+    QccValue *h = c->state[0], *sum, *x, *both, *z, *r, *fresh, *keep;
+    QCC_TRY(product(n, &sum, h, c->operand[WEIGHT], c->operand[BIAS]));
+    QCC_TRY(gate(n, c, &x, c->x, 0, 2));
+    both = sum;
+    if (c->r->reset_after) QCC_TRY(gate(n, c, &both, sum, 0, 2));
+    QCC_TRY(emit2(n, &both, &qcc_op_add, x, both));
+    QCC_TRY(activate(n, c, 0, &both));
+    QCC_TRY(gate(n, c, &z, both, 0, 1));
+    QCC_TRY(gate(n, c, &r, both, 1, 1));
+    if (c->r->reset_after) {
+        QCC_TRY(gate(n, c, &fresh, sum, 2, 1));
+        QCC_TRY(emit2(n, &fresh, &qcc_op_mul, r, fresh));
+    } else {
+        QCC_TRY(emit2(n, &fresh, &qcc_op_mul, r, h));
+        QCC_TRY(product(n, &fresh, fresh, c->operand[CANDIDATE], NULL));
+    }
+    QCC_TRY(gate(n, c, &x, c->x, 2, 1));
+    QCC_TRY(emit2(n, &fresh, &qcc_op_add, x, fresh));
+    QCC_TRY(activate(n, c, 1, &fresh));
+    QCC_TRY(complement(n, &keep, z));
+    QCC_TRY(emit2(n, next, &qcc_op_mul, keep, fresh));
+    return add_product(n, next, z, h);
+}
+
+/* One of an LSTM's gates: f(sum + peephole * cell). */
+static QccStatus lstm_gate(QccOnnxNode *n, const Cell *c, QccValue **out, QccValue *sum, int i,
+                           QccValue *cell)
+{
+    QCC_TRY(gate(n, c, out, sum, i, 1));
+    QccValue *p = c->operand[PEEPHOLES];
+    if (p) {
+        QCC_TRY(part(n, &p, p, 0, i * c->r->hidden, (i + 1) * c->r->hidden));
+        QCC_TRY(add_product(n, out, p, cell));
+    }
+    return activate(n, c, 0, out);
+}
+
+/*   i = f(xi + h ri + pi c)    f = f(xf + h rf + pf c), or 1 - i when coupled
+ *   c' = f c + i g(xc + h rc)
+ *   o = f(xo + h ro + po c')   h' = o h(c')
+ */
+static QccStatus lstm_step(QccOnnxNode *n, const Cell *c, QccValue **next)
+{
+    enum { INPUT, OUTPUT, FORGET, FRESH };
+    QccValue *sum, *in, *forget, *out, *fresh, *shown;
+    QCC_TRY(product(n, &sum, c->state[0], c->operand[WEIGHT], NULL));
+    QCC_TRY(emit2(n, &sum, &qcc_op_add, c->x, sum));
+    QCC_TRY(lstm_gate(n, c, &in, sum, INPUT, c->state[1]));
+    if (c->r->coupled)
+        QCC_TRY(complement(n, &forget, in));
+    else
+        QCC_TRY(lstm_gate(n, c, &forget, sum, FORGET, c->state[1]));
+    QCC_TRY(gate(n, c, &fresh, sum, FRESH, 1));
+    QCC_TRY(activate(n, c, 1, &fresh));
+    QCC_TRY(emit2(n, &next[1], &qcc_op_mul, forget, c->state[1]));
+    QCC_TRY(add_product(n, &next[1], in, fresh));
+    QCC_TRY(lstm_gate(n, c, &out, sum, OUTPUT, next[1]));
+    shown = next[1];
+    QCC_TRY(activate(n, c, 2, &shown));
+    return emit2(n, &next[0], &qcc_op_mul, out, shown);
+}
+
+/* What the body yields: next states, and the step's output. */
+static QccStatus emit_step(QccOnnxNode *n, const Cell *c)
+{
+    const Recurrent *r = c->r;
+    QccValue *next[3] = {0}, *mask = c->operand[MASK], *none = NULL;
+    QCC_TRY((r->gates == 4 ? lstm_step : r->gates == 3 ? gru_step : rnn_step)(n, c, next));
+    QccValue **output = &next[r->states];
+    *output = next[0];
+    if (mask) {
+        none = qcc_onnx_f32(n, 0);
+        QCC_TRY(qcc_onnx_emit(n, output, &qcc_op_where, NULL, (QccValue *[]){mask, next[0], none},
+                              3, NULL));
+    }
+    for (int i = 0; mask && i < r->states; i++)
+        QCC_TRY(qcc_onnx_emit(n, &next[i], &qcc_op_where, NULL,
+                              (QccValue *[]){mask, next[i], c->state[i]}, 3, NULL));
+    qcc_graph_set_results(n->im->graph, next, r->states + 1);
+    return QCC_OK;
+}
+
+/* The scan over a cell whose values stand outside; inside, others take their places. */
+static QccStatus emit_scan(QccOnnxNode *n, Cell *c, bool backward, QccOp **scan)
+{
+    const Recurrent *r = c->r;
+    QccValue **place[2 + 1 + OPERANDS], *in[2 + 1 + OPERANDS];
+    int nin = 0;
+    for (int i = 0; i < r->states; i++) place[nin++] = &c->state[i];
+    place[nin++] = &c->x;
+    for (int i = 0; i < OPERANDS; i++)
+        if (c->operand[i]) place[nin++] = &c->operand[i];
+    for (int i = 0; i < nin; i++) in[i] = *place[i];
+    QccScanAttrs a = {
+        .states = r->states, .scanned = r->mask ? 2 : 1, .stacked = 1, .reverse = backward};
+    QccGraph *outer = n->im->graph;
+    QCC_TRY(qcc_op_new(scan, outer, NULL, &qcc_op_scan, n->loc, NULL, in, nin, &a));
+    n->im->graph = qcc_graph_new_loop(*scan, NULL);
+    for (int i = 0; i < nin; i++) *place[i] = n->im->graph->param[i];
+    QccStatus status = emit_step(n, c);
+    n->im->graph = outer;
+    return status == QCC_OK ? qcc_op_reinfer(*scan) : status;
+}
+
+/* One direction over x[s,b,i]. */
+static QccStatus emit_direction(QccOnnxNode *n, const Recurrent *r, int d, QccValue *x,
+                                QccValue *const *first, QccOp **scan)
+{
+    QccValue *w, *bias;
+    Cell c = {.r = r, .function = r->function[d]};
+    QccValue **weight = &c.operand[WEIGHT];
+    QCC_TRY(direction(n, &w, qcc_onnx_in(n, 1), d));
+    QCC_TRY(direction(n, weight, qcc_onnx_in(n, 2), d));
+    QCC_TRY(biases(n, r, d, &bias, &c.operand[BIAS]));
+    if (r->gates == 3 && !r->reset_after) {
+        QCC_TRY(part(n, &c.operand[CANDIDATE], *weight, 0, 2 * r->hidden, 3 * r->hidden));
+        QCC_TRY(part(n, weight, *weight, 0, 0, 2 * r->hidden));
+        QCC_TRY(prepare_weight(n, &c.operand[CANDIDATE]));
+    }
+    QCC_TRY(prepare_weight(n, weight));
+    QccValue *in[] = {x, w, bias}, *peepholes = r->gates == 4 ? qcc_onnx_in(n, 7) : NULL;
+    QCC_TRY(qcc_onnx_emit(n, &c.x, &qcc_op_fc, NULL, in, bias ? 3 : 2, NULL));
+    if (peepholes) QCC_TRY(direction(n, &c.operand[PEEPHOLES], peepholes, d));
+    c.operand[MASK] = r->mask;
+    for (int i = 0; i < r->states; i++) {
+        if (first[i])
+            QCC_TRY(direction(n, &c.state[i], first[i], d));
+        else
+            QCC_TRY(zeros(n, r, c.x, &c.state[i]));
+    }
+    return emit_scan(n, &c, d ? true : r->backward, scan);
 }
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-static QccStatus join(QccOnnxNode *n, QccValue **out, QccValue **v, int count, int axis)
+/* Output `output` from result i of each direction, which gets a dimension for the directions. */
+static QccStatus give(QccOnnxNode *n, const Recurrent *r, QccOp *const *scan, int output, int i,
+                      int axis)
 {
+    static const int inside[] = {1, 0, 2}, batch_first[] = {2, 0, 1, 3};
+    QccValue *v[2] = {0};
+    if (output && (output >= n->nout || !n->proto->output[output][0])) return QCC_OK;
+    for (int d = 0; d < r->dirs; d++) {
+        const QccType *t = scan[d]->out[i].type;
+        QccDim dim[4];
+        for (int k = 0; k <= t->rank; k++) dim[k] = k == axis ? qcc_dim(1) : t->dim[k - (k > axis)];
+        QCC_TRY(qcc_onnx_reshape(n, &v[d], &scan[d]->out[i], NULL, t->rank + 1, dim));
+    }
     QccAxisAttrs a = {.axis = axis};
-    *out = v[0];
-    return count == 1 ? QCC_OK : qcc_onnx_emit(n, out, &qcc_op_concat, NULL, v, count, &a);
-}
-
-static bool wanted(const QccOnnxNode *n, int output)
-{
-    return output < n->nout && n->proto->output[output][0];
-}
-
-/* Y from y[s+1,b,width] of each direction. */
-static QccStatus give_steps(QccOnnxNode *n, const Recurrent *r, QccValue *const *y)
-{
-    static const int batch_first[] = {2, 0, 1, 3};
-    QccValue *v[2] = {0};
-    QccDim dim[] = {r->steps, qcc_dim(1), r->batch, qcc_dim(r->hidden)};
-    n->out[0] = y[0];
-    if (!wanted(n, 0)) return QCC_OK;
-    for (int d = 0; d < r->dirs; d++) {
-        QCC_TRY(part(n, &v[d], y[d], 0, 0, r->steps.n));
-        if (r->states > 1) QCC_TRY(part(n, &v[d], v[d], 2, 0, r->hidden));
-        QCC_TRY(qcc_onnx_reshape(n, &v[d], v[d], NULL, 4, dim));
-    }
-    QCC_TRY(join(n, &n->out[0], v, r->dirs, 1));
+    n->out[output] = v[0];
+    if (r->dirs > 1)
+        QCC_TRY(qcc_onnx_emit(n, &n->out[output], &qcc_op_concat, NULL, v, r->dirs, &a));
     if (!r->batch_first) return QCC_OK;
-    return qcc_onnx_transpose(n, &n->out[0], n->out[0], NULL, batch_first);
-}
-
-/* Y_h or Y_c: state `i` of the last rows. */
-static QccStatus give_last(QccOnnxNode *n, const Recurrent *r, QccValue *const *y, int output,
-                           int i)
-{
-    QccValue *v[2] = {0};
-    if (!wanted(n, output)) return QCC_OK;
-    for (int d = 0; d < r->dirs; d++) {
-        QCC_TRY(part(n, &v[d], y[d], 0, r->steps.n, r->steps.n + 1));
-        if (r->states > 1) QCC_TRY(part(n, &v[d], v[d], 2, i * r->hidden, (i + 1) * r->hidden));
-    }
-    QCC_TRY(join(n, &n->out[output], v, r->dirs, 0));
-    return batch_inside(n, r, &n->out[output]);
-}
-
-/* ---- the node ----------------------------------------------------------------------------- */
-
-/* y[s+1,b,...] of one direction over x[s,b,i]. */
-static QccStatus emit_direction(QccOnnxNode *n, const Recurrent *r, int d, QccValue *x,
-                                QccValue *const *state, QccValue **y)
-{
-    enum { GATED, RECURRENCE };
-    QccValue *w, *bias, *own, *in[8] = {0};
-    int at = 2;
-    QCC_TRY(direction(n, &w, qcc_onnx_in(n, 1), d));
-    QCC_TRY(direction(n, &in[RECURRENCE], qcc_onnx_in(n, 2), d));
-    QCC_TRY(biases(n, r, d, &bias, &own));
-    QccValue *product[] = {x, w, bias};
-    QCC_TRY(qcc_onnx_emit(n, &in[GATED], &qcc_op_fc, NULL, product, bias ? 3 : 2, NULL));
-    if (r->gates == 3) in[at++] = own;
-    if (r->lstm) {
-        QccValue *p = qcc_onnx_in(n, 7);
-        if (p) QCC_TRY(direction(n, &in[at], p, d));
-        at++;
-    }
-    in[at++] = qcc_onnx_in(n, 4);
-    for (int i = 0; i < r->states; i++, at++) {
-        if (state[i]) QCC_TRY(direction(n, &in[at], state[i], d));
-    }
-    return qcc_onnx_emit(n, y, r->def, NULL, in, at, &r->attrs[d]);
+    return qcc_onnx_transpose(n, &n->out[output], n->out[output], NULL,
+                              axis ? batch_first : inside);
 }
 
 QccStatus qcc_onnx_recurrent(QccOnnxNode *n)
 {
     static const int swap[] = {1, 0, 2};
-    Recurrent r = {.def = n->row->def, .gates = 1, .states = 1};
-    r.lstm = r.def == &qcc_op_lstm;
-    if (r.lstm) r.gates = 4;
-    if (r.lstm) r.states = 2;
-    if (r.def == &qcc_op_gru) r.gates = 3;
+    const char *type = n->proto->op_type;
+    Recurrent r = {.gates = !strcmp(type, "LSTM") ? 4 : !strcmp(type, "GRU") ? 3 : 1};
+    r.states = r.gates == 4 ? 2 : 1;
     QCC_TRY(read_attributes(n, &r));
-    if (r.steps.sym[0]) return qcc_onnx_unsupported(n, "a dynamic number of steps");
-    QccValue *x = qcc_onnx_in(n, 0), *y[2], *state[2] = {0};
+    QccValue *x = qcc_onnx_in(n, 0), *first[2] = {0};
+    QccOp *scan[2];
     if (r.batch_first) QCC_TRY(qcc_onnx_transpose(n, &x, x, NULL, swap));
+    QCC_TRY(make_mask(n, &r, x));
     for (int i = 0; i < r.states; i++) {
-        state[i] = qcc_onnx_in(n, 5 + i);
-        QCC_TRY(batch_inside(n, &r, &state[i]));
+        first[i] = qcc_onnx_in(n, 5 + i);
+        QCC_TRY(batch_inside(n, &r, &first[i]));
     }
-    for (int d = 0; d < r.dirs; d++) QCC_TRY(emit_direction(n, &r, d, x, state, &y[d]));
-    QCC_TRY(give_last(n, &r, y, 1, 0));
-    if (r.lstm) QCC_TRY(give_last(n, &r, y, 2, 1));
-    return give_steps(n, &r, y);
+    for (int d = 0; d < r.dirs; d++) QCC_TRY(emit_direction(n, &r, d, x, first, &scan[d]));
+    for (int i = 0; i < r.states; i++) QCC_TRY(give(n, &r, scan, 1 + i, i, 0));
+    return give(n, &r, scan, 0, r.states, 1);
 }

@@ -73,7 +73,13 @@ static void copy_op(Cloner *c, QccGraph *to, const QccOp *op)
     QccOp *copy = qcc_op_copy(to, op, in);
     for (int i = 0; i < op->nout; i++) copy_value(c, &op->out[i], &copy->out[i]);
     if (!op->body) return;
-    qcc_graph_new_body(copy);
+    if (op->def->traits & QCC_TRAIT_LOOP) {
+        const char **name = QCC_NEW_ARRAY(c->scratch, op->nin, const char *);
+        for (int i = 0; i < op->nin; i++) name[i] = op->body->param[i]->name;
+        qcc_graph_new_loop(copy, name);
+    } else {
+        qcc_graph_new_body(copy);
+    }
     for (int i = 0; i < op->nin; i++) copy_value(c, op->body->param[i], copy->body->param[i]);
     copy_ops(c, copy->body, op->body);
 }

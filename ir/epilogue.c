@@ -673,7 +673,7 @@ QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena)
 bool qcc_is_anchor(const QccOp *op)
 {
     uint32_t others = QCC_TRAIT_CONSTANT | QCC_TRAIT_MOVE | QCC_TRAIT_VIEW | QCC_TRAIT_TERMINATOR |
-                      QCC_TRAIT_FUSED;
+                      QCC_TRAIT_BODY;
     return op->def->eval && op->nout == 1 && !(op->def->traits & others);
 }
 

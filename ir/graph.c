@@ -35,13 +35,18 @@ static void unlink_use(QccUse *use)
     use->prev = use->next = NULL;
 }
 
-/* A parameter of a body is its operand: it has the operand's name and type. */
+static bool is_loop(const QccOp *op)
+{
+    return op->def->traits & QCC_TRAIT_LOOP;
+}
+
+/* A parameter of a body follows its operand: in type, and but for loops in name. */
 static void sync_body(QccOp *op, int index)
 {
     if (!op->body || index >= op->body->nparam || !op->in[index].value) return;
     QccValue *param = op->body->param[index];
-    param->name = op->in[index].value->name;
-    param->type = op->in[index].value->type;
+    if (!is_loop(op)) param->name = op->in[index].value->name;
+    param->type = qcc_body_param_type(op, index);
     for (QccUse *use = param->uses; use; use = use->next) sync_body(use->user, use->index);
 }
 
@@ -114,21 +119,34 @@ static QccValue *push_param(QccGraph *g, const QccType *type)
     return v;
 }
 
-QccGraph *qcc_graph_new_body(QccOp *op)
+/* A body with its parameters, which have no names yet. */
+static QccGraph *new_body(QccOp *op)
 {
-    assert(op->def->traits & QCC_TRAIT_FUSED);
     QccGraph *outer = op->graph, *g = QCC_NEW(outer->arena, QccGraph);
     g->ir = outer->ir;
     g->arena = outer->arena;
     g->name = outer->name;
     g->names = outer->names;
     g->parent = op;
-    for (int i = 0; i < op->nin; i++) {
-        QccValue *operand = op->in[i].value;
-        QccValue *param = push_param(g, operand->type);
-        param->name = operand->name;
-    }
+    for (int i = 0; i < op->nin; i++) push_param(g, qcc_body_param_type(op, i));
     op->body = g;
+    return g;
+}
+
+QccGraph *qcc_graph_new_body(QccOp *op)
+{
+    assert(op->def->traits & QCC_TRAIT_FUSED);
+    QccGraph *g = new_body(op);
+    for (int i = 0; i < op->nin; i++) g->param[i]->name = op->in[i].value->name;
+    return g;
+}
+
+QccGraph *qcc_graph_new_loop(QccOp *op, const char *const *name)
+{
+    assert(is_loop(op));
+    QccGraph *g = new_body(op);
+    for (int i = 0; i < op->nin; i++)
+        qcc_name_value(g->param[i], name ? name[i] : op->in[i].value->name);
     return g;
 }
 
@@ -229,10 +247,10 @@ static QccOp *new_op(QccGraph *g, const QccOpDef *def, QccLoc loc, QccValue *con
     op->graph = g;
     op->loc = keep_loc(g, loc);
     op->nin = nin;
-    op->nout = def->nout;
+    op->attrs = keep_attrs(g->arena, def, attrs);
+    op->nout = qcc_op_count(def, op->attrs);
     op->in = QCC_NEW_ARRAY(g->arena, nin, QccUse);
     op->out = QCC_NEW_ARRAY(g->arena, op->nout, QccValue);
-    op->attrs = keep_attrs(g->arena, def, attrs);
     for (int i = 0; i < nin; i++) op->in[i] = (QccUse){.value = in[i], .user = op, .index = i};
     for (int i = 0; i < op->nout; i++) op->out[i] = (QccValue){.def = op, .graph = g, .index = i};
     return op;
@@ -257,7 +275,7 @@ static QccStatus check_operands(const QccOp *op)
         return qcc_op_error(op, "'%s' takes %d to %d operands, not %d", op->def->name, def->min_in,
                             def->max_in, op->nin);
     }
-    bool optional = !(def->traits & (QCC_TRAIT_FUSED | QCC_TRAIT_TERMINATOR));
+    bool optional = !(def->traits & (QCC_TRAIT_BODY | QCC_TRAIT_TERMINATOR));
     for (int i = 0; i < op->nin; i++) {
         if (!op->in[i].value && (i < def->min_in || !optional))
             return qcc_op_error(op, "'%s' needs its operand %d", op->def->name, i);
@@ -346,6 +364,8 @@ void qcc_value_replace(QccValue *from, QccValue *to)
 /* Names and uses of a body go with its op. */
 static void dissolve(QccGraph *body)
 {
+    for (int i = 0; is_loop(body->parent) && i < body->nparam; i++)
+        qcc_name_release(body->param[i]);
     for (QccOp *op = body->last; op; op = op->prev) {
         if (op->body) dissolve(op->body);
         for (int i = 0; i < op->nin; i++) unlink_use(&op->in[i]);

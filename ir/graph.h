@@ -41,7 +41,7 @@ struct QccOp {
     int nin, nout;
     QccUse *in;
     QccValue *out;
-    QccGraph *body; /* of fused; NULL otherwise. Its parameters are the operands, one each. */
+    QccGraph *body; /* of fused and scan; NULL otherwise. A parameter for each operand. */
     void *attrs;    /* def->attr_size bytes, described by def->attrs */
 };
 
@@ -80,6 +80,9 @@ QccGraph *qcc_graph_new(QccIr *ir, QccArena *arena, const char *name);
 /* An empty body for `op`, with one parameter per operand (same names, same types; they follow the
  * operands when these change). Fill it, give it its results, then qcc_op_reinfer(op). */
 QccGraph *qcc_graph_new_body(QccOp *op);
+/* The same for a loop, whose parameters have names of their own, made unique when they are taken
+ * (NULL: those of the operands), and types that follow from the operands'. */
+QccGraph *qcc_graph_new_loop(QccOp *op, const char *const *name);
 /* A deep copy in `arena`; blobs are shared, so the arena must not outlive their owner. */
 QccGraph *qcc_graph_clone(const QccGraph *g, QccArena *arena);
 /* The same with the types of another context, which then alone is used by what becomes of it. */

@@ -2,6 +2,7 @@
  *
  *   op -> const: its blob
  *      -> map, fused:          epilogue over the operands
+ *      -> scan:                its body, step by step
  *      -> no quantized type:   eval
  *      -> move of equal types: eval on raw elements
  *      -> anchor:              eval gives the exact i32 (or, on dequantized operands, f32)
@@ -67,6 +68,10 @@ static QccStatus run_epilogue(const QccOp *op, const QccTensor *in, const QccTen
     return QCC_OK;
 }
 
+/* Below, since it runs a graph. */
+static QccStatus run_loop(const QccOp *op, const QccTensor *in, const QccTensor *out,
+                          QccArena *scratch);
+
 QccStatus qcc_interp_op(const QccOp *op, const QccTensor *in, const QccTensor *out,
                         QccArena *scratch)
 {
@@ -77,6 +82,7 @@ QccStatus qcc_interp_op(const QccOp *op, const QccTensor *in, const QccTensor *o
         if (blob->size) memcpy(out->data, blob->data, (size_t)blob->size);
         return QCC_OK;
     }
+    if (traits & QCC_TRAIT_LOOP) return run_loop(op, in, out, scratch);
     bool raw = (traits & QCC_TRAIT_MOVE) && qcc_op_moves_raw(op);
     if (op->def->eval && (raw || !has_quantized(op))) return op->def->eval(op, in, out, scratch);
     return run_epilogue(op, in, out, scratch);
@@ -91,7 +97,7 @@ typedef struct Slot {
     int last;         /* the op that uses it last; -1: none */
     bool result;      /* stays until the end */
     QccTensor tensor; /* data NULL: not computed, or freed */
-    QccArena *own;    /* holds the tensor; NULL: it lies elsewhere */
+    QccArena *own;    /* holds the tensor; NULL: it lies elsewhere; below the run's arena */
 } Slot;
 
 /* A graph made ready. */
@@ -166,30 +172,27 @@ static void release(Slot *slot)
 }
 
 /* Where a result goes: a constant lies in its blob already. */
-static QccStatus place(Run *run, Slot *slot)
+static void place(Run *run, Slot *slot)
 {
     const QccBlob *blob = qcc_value_const(slot->value);
     if (blob) {
         slot->tensor = qcc_tensor_view(slot->value->type, blob->data);
-        return QCC_OK;
+        return;
     }
-    slot->own = qcc_arena_new(run->graph->ir->mem);
-    if (!slot->own) return QCC_ERROR_MEMORY;
+    slot->own = qcc_arena_sub(run->arena);
     slot->tensor = qcc_tensor_new(slot->own, slot->value->type);
-    return QCC_OK;
 }
 
 static QccStatus run_op(Run *run, const QccOp *op, int number)
 {
-    run->scratch = qcc_arena_new(run->graph->ir->mem);
-    if (!run->scratch) return QCC_ERROR_MEMORY;
+    run->scratch = qcc_arena_sub(run->arena);
     QccTensor *in = QCC_NEW_ARRAY(run->scratch, op->nin + 1, QccTensor);
     QccTensor *out = QCC_NEW_ARRAY(run->scratch, op->nout + 1, QccTensor);
     for (int i = 0; i < op->nin; i++)
         if (op->in[i].value) in[i] = slot_of(run, op->in[i].value)->tensor;
     for (int i = 0; i < op->nout; i++) {
         Slot *slot = slot_of(run, &op->out[i]);
-        QCC_TRY(place(run, slot));
+        place(run, slot);
         out[i] = slot->tensor;
     }
     if (!(op->def->traits & QCC_TRAIT_CONSTANT)) QCC_TRY(qcc_interp_op(op, in, out, run->scratch));
@@ -227,6 +230,74 @@ static QccStatus run_graph(Run *run)
     }
     return QCC_OK;
 }
+
+/* ---- a loop -----------------------------------------------------------------------------------
+ */
+
+/* A body and where its operands and results are at one step. */
+typedef struct Loop {
+    const QccScanAttrs *attrs;
+    Run run;
+    const QccTensor *whole_in, *whole_out; /* of the scan */
+    QccTensor *in, *out;                   /* of a step */
+} Loop;
+
+static void *slice_of(const QccTensor *whole, const QccTensor *slice, int64_t t)
+{
+    return (char *)whole->data + t * qcc_type_bytes(slice->type);
+}
+
+/* The states that a step leaves are those that the next one begins with. */
+static QccStatus run_iteration(Loop *loop, int64_t t)
+{
+    const QccScanAttrs *a = loop->attrs;
+    for (int64_t i = 0; i < a->scanned; i++) {
+        int64_t at = a->states + i;
+        loop->in[at].data = slice_of(&loop->whole_in[at], &loop->in[at], t);
+    }
+    for (int64_t i = a->states; i < a->states + a->stacked; i++)
+        loop->out[i].data = slice_of(&loop->whole_out[i], &loop->out[i], t);
+    loop->run.in = loop->in;
+    loop->run.out = loop->out;
+    QCC_TRY(run_graph(&loop->run));
+    for (int i = 0; i < loop->run.nslot; i++) release(&loop->run.slot[i]);
+    for (int64_t i = 0; i < a->states; i++) {
+        void *done = loop->out[i].data;
+        loop->out[i].data = loop->in[i].data;
+        loop->in[i].data = done;
+    }
+    return QCC_OK;
+}
+
+static QccStatus run_loop(const QccOp *op, const QccTensor *in, const QccTensor *out,
+                          QccArena *scratch)
+{
+    const QccScanAttrs *a = op->attrs;
+    const QccGraph *body = op->body;
+    Loop loop = {.attrs = a, .run = {.graph = body, .arena = scratch}, in, out};
+    if (!body) return qcc_op_error(op, "'%s' has no body", op->def->name);
+    QCC_TRY(prepare(&loop.run));
+    loop.in = QCC_NEW_ARRAY(scratch, op->nin, QccTensor);
+    loop.out = QCC_NEW_ARRAY(scratch, op->nout, QccTensor);
+    for (int i = 0; i < op->nin; i++)
+        loop.in[i] = qcc_tensor_view(body->param[i]->type, in[i].data);
+    for (int i = 0; i < op->nout; i++)
+        loop.out[i] = qcc_tensor_view(qcc_graph_result(body, i)->type, out[i].data);
+    for (int64_t i = 0; i < a->states; i++) {
+        loop.in[i] = qcc_tensor_new(scratch, loop.in[i].type);
+        loop.out[i] = qcc_tensor_new(scratch, loop.in[i].type);
+        memcpy(loop.in[i].data, in[i].data, (size_t)qcc_type_bytes(in[i].type));
+    }
+    int64_t steps = in[a->states].dim[0];
+    for (int64_t t = 0; t < steps; t++)
+        QCC_TRY(run_iteration(&loop, a->reverse ? steps - 1 - t : t));
+    for (int64_t i = 0; i < a->states; i++)
+        memcpy(out[i].data, loop.in[i].data, (size_t)qcc_type_bytes(in[i].type));
+    return QCC_OK;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------
+ */
 
 static void run_protected(void *user)
 {

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "ir/kernel.h"
+#include "ir/ops.h"
 
 QccLoweredKernel *qcc_lower_kernel(QccKernelList *list, QccAnchor anchor, int rank,
                                    const int64_t *extent)
@@ -105,7 +106,7 @@ int qcc_lower_real_node(QccKernelList *list, QccExpr *e, QccLoweredKernel *k, in
 const QccBlob *qcc_lower_const(const QccOp *op, int operand)
 {
     const QccValue *v = qcc_op_in(op, operand);
-    while (v && !v->def && v->graph->parent) v = qcc_op_in(v->graph->parent, v->index);
+    while (v && !v->def && v->graph->parent) v = qcc_body_operand(v);
     return v ? qcc_value_const(v) : NULL;
 }
 

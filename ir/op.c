@@ -5,6 +5,11 @@
 
 #include "ir/qmath.h"
 
+int qcc_op_count(const QccOpDef *def, const void *attrs)
+{
+    return def->count ? def->count(attrs) : def->nout;
+}
+
 QccStatus qcc_op_error(const QccOp *op, const char *fmt, ...)
 {
     va_list args;

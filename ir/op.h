@@ -26,7 +26,9 @@ enum {
                                        add; a body of these is requantized in one multiplication */
     QCC_TRAIT_COMMUTATIVE = 1 << 7,
     QCC_TRAIT_TERMINATOR = 1 << 8,
-    QCC_TRAIT_FUSED = 1 << 9 /* has a body */
+    QCC_TRAIT_FUSED = 1 << 9, /* has a body whose parameters are the operands */
+    QCC_TRAIT_LOOP = 1 << 10, /* has a body that runs once a step, with parameters of its own */
+    QCC_TRAIT_BODY = QCC_TRAIT_FUSED | QCC_TRAIT_LOOP
 };
 
 typedef enum QccQuantRuleKind {
@@ -63,8 +65,9 @@ typedef struct QccSample {
 
 struct QccOpDef {
     const char *name, *summary;
-    int min_in, max_in; /* operands; max_in -1: any number */
-    int nout;
+    int min_in, max_in;              /* operands; max_in -1: any number */
+    int nout;                        /* results */
+    int (*count)(const void *attrs); /* results, where the attributes say how many; or NULL */
     uint32_t traits;
     size_t attr_size;
     const QccField *attrs;
@@ -120,6 +123,9 @@ QccOp *qcc_sample_op(QccSample *s, const QccOpDef *def, QccValue *const *in, int
                      const void *attrs);
 
 /* ---- for ops' inference ------------------------------------------------------------------- */
+
+/* How many results an op with these attributes has. */
+int qcc_op_count(const QccOpDef *def, const void *attrs);
 
 /* Posts an error at the op: "'fc' needs x[m,k] and w[n,k]; ..." */
 QccStatus qcc_op_error(const QccOp *op, const char *fmt, ...) QCC_PRINTF(2, 3);

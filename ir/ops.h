@@ -54,14 +54,12 @@ typedef struct QccFakeQuantAttrs {
     int64_t qmin, qmax; /* both included */
 } QccFakeQuantAttrs;
 
-/* rnn, gru, lstm: see ir/ops/recurrent.h. Activations f, g, h by number of their names. */
-typedef struct QccRecurrentAttrs {
-    int activation[3];
-    double alpha[3], beta[3]; /* of those activations that have parameters */
-    double clip;              /* inf: none */
+/* scan: operands are `states` first states, then `scanned` sequences, then what is the same at
+ * every step; results are the last states, then `stacked` sequences. */
+typedef struct QccScanAttrs {
+    int64_t states, scanned, stacked;
     bool reverse;
-    bool option; /* gru: reset_after; lstm: coupled */
-} QccRecurrentAttrs;
+} QccScanAttrs;
 
 /* reduce_*: over `axes` (empty: all), sorted and not negative once inferred. */
 typedef struct QccReduceAttrs {
@@ -206,6 +204,14 @@ typedef struct QccGeluAttrs {
  * ONNX. */
 
 #define QCC_ATTRS(op, T) ((T *)(op)->attrs)
+
+/* Of an op with a body: the type that parameter i has, which follows from the operand. */
+const QccType *qcc_body_param_type(const QccOp *op, int i);
+/* The operand that a parameter of a body is at every step; NULL: it changes from step to step, or
+ * is none. */
+QccValue *qcc_body_operand(const QccValue *param);
+/* How often the body of a scan runs. */
+QccDim qcc_scan_steps(const QccOp *op);
 
 /* Output extent of a window along one dimension; -1: the window does not fit. */
 int64_t qcc_window_extent(int64_t in, int64_t kernel, int64_t stride, int64_t dilation,

@@ -28,6 +28,8 @@ typedef struct Statement {
         float lo, hi;
     } *typed;
     const char *loc_file, *loc_node;
+    QccToken *param; /* of a loop's body */
+    int64_t nparam, param_cap;
 } Statement;
 
 /* ---- names that are lost -------------------------------------------------------------------- */
@@ -183,6 +185,25 @@ static QccStatus parse_loc(QccParser *p, Statement *s)
     return qcc_lex_expect(lx, ')');
 }
 
+/* "(%h, %x)": what the body of a loop calls its operands */
+static QccStatus parse_params(QccParser *p, Statement *s)
+{
+    QccLexer *lx = &p->lx;
+    if (!(s->def->traits & QCC_TRAIT_LOOP)) return QCC_OK;
+    QCC_TRY(qcc_lex_expect(lx, '('));
+    for (;;) {
+        s->param = qcc_grow(p->scratch, s->param, s->nparam, &s->param_cap, sizeof *s->param);
+        QCC_TRY(qcc_lex_take(lx, QCC_TOKEN_VALUE, "a parameter as %x", &s->param[s->nparam]));
+        s->nparam++;
+        if (!qcc_lex_is(lx, ',')) break;
+        QCC_TRY(qcc_lex_next(lx));
+    }
+    if (s->nparam != s->nin)
+        return qcc_lex_error(lx, &s->op, "%lld parameters for %lld operands", (long long)s->nparam,
+                             (long long)s->nin);
+    return qcc_lex_expect(lx, ')');
+}
+
 static QccStatus parse_data(QccParser *p, Statement *s)
 {
     s->data = p->lx.token;
@@ -239,23 +260,41 @@ static QccStatus check_free(QccParser *p, const QccToken *t)
     return QCC_OK;
 }
 
+/* A body whose parameters have the names that stand there. */
+static QccStatus new_loop(QccParser *p, const Statement *s, QccOp *op)
+{
+    const char **name = QCC_NEW_ARRAY(p->scratch, s->nparam, const char *);
+    for (int i = 0; i < s->nparam; i++) name[i] = s->param[i].name;
+    QccGraph *body = qcc_graph_new_loop(op, name);
+    for (int i = 0; i < s->nparam; i++)
+        if (strcmp(body->param[i]->name, name[i]) != 0)
+            return qcc_lex_error(&p->lx, &s->param[i], "%%%s is the name of another value",
+                                 name[i]);
+    return QCC_OK;
+}
+
 static QccStatus parse_body(QccParser *p, const Statement *s, QccOp *op)
 {
     QccLexer *lx = &p->lx;
     QccToken brace = lx->token;
-    if (!op->body && !(s->def->traits & QCC_TRAIT_FUSED))
+    if (!op->body && !(s->def->traits & QCC_TRAIT_BODY))
         return qcc_lex_error(lx, &brace, "'%s' has no body", s->def->name);
     if (p->depth == DEPTH_MAX)
         return qcc_lex_error(lx, &brace, "bodies nested more than %d deep", DEPTH_MAX);
     QCC_TRY(qcc_lex_next(lx));
     int errors = lx->diags->errors;
     QccGraph *outer = p->graph;
-    p->graph = qcc_graph_new_body(op);
+    QccStatus status = QCC_OK;
+    if (s->def->traits & QCC_TRAIT_LOOP)
+        status = new_loop(p, s, op);
+    else
+        qcc_graph_new_body(op);
+    p->graph = op->body;
     p->depth++;
     qcc_parse_ops(p);
     p->depth--;
     p->graph = outer;
-    if (lx->diags->errors != errors) return QCC_ERROR_INPUT;
+    if (status != QCC_OK || lx->diags->errors != errors) return QCC_ERROR_INPUT;
     return qcc_op_reinfer(op);
 }
 
@@ -264,12 +303,12 @@ static QccStatus make_op(QccParser *p, Statement *s, bool *body)
 {
     QccLexer *lx = &p->lx;
     const QccOpDef *def = s->def;
-    if (s->nresult != def->nout)
-        return qcc_lex_error(lx, &s->op, "'%s' has %d results, not %lld", def->name, def->nout,
+    int nout = qcc_op_count(def, s->attrs);
+    if (s->nresult != nout)
+        return qcc_lex_error(lx, &s->op, "'%s' has %d results, not %lld", def->name, nout,
                              (long long)s->nresult);
-    if (s->ntype && s->ntype != def->nout)
-        return qcc_lex_error(lx, &s->op, "%lld types for %d results", (long long)s->ntype,
-                             def->nout);
+    if (s->ntype && s->ntype != nout)
+        return qcc_lex_error(lx, &s->op, "%lld types for %d results", (long long)s->ntype, nout);
     if (s->has_data) QCC_TRY(set_const(p, s));
     for (int64_t i = 0; i < s->nresult; i++) QCC_TRY(check_free(p, &s->result[i]));
 
@@ -278,14 +317,16 @@ static QccStatus make_op(QccParser *p, Statement *s, bool *body)
     loc.node = s->loc_node;
     QCC_TRY(qcc_op_new(&op, p->graph, NULL, def, loc, s->nresult ? s->result[0].name : NULL, s->in,
                        (int)s->nin, s->attrs));
+    for (int i = 1; i < op->nout; i++) qcc_name_release(&op->out[i]); /* passing ones */
     for (int i = 1; i < op->nout; i++) {
-        QCC_TRY(check_free(p, &s->result[i]));
-        qcc_value_rename(&op->out[i], s->result[i].name);
+        QccStatus status = check_free(p, &s->result[i]);
+        qcc_name_value(&op->out[i], s->result[i].name);
+        QCC_TRY(status);
     }
     if (qcc_lex_is(lx, '{')) {
         *body = opens_body(lx);
         QCC_TRY(parse_body(p, s, op));
-    } else if (def->traits & QCC_TRAIT_FUSED) {
+    } else if (def->traits & QCC_TRAIT_BODY) {
         return qcc_lex_unexpected(lx, "the body in { }");
     }
     QCC_TRY(set_types(p, s, op));
@@ -332,6 +373,7 @@ static QccStatus parse_statement(QccParser *p, Statement *s, bool *body)
     QCC_TRY(parse_attrs(p, s));
     QCC_TRY(parse_types(p, s));
     QCC_TRY(parse_loc(p, s));
+    QCC_TRY(parse_params(p, s));
     QCC_TRY(make_op(p, s, body));
     return end_line(p);
 }

@@ -298,6 +298,16 @@ static void put_ops(Printer *p, const QccGraph *g, int depth)
     for (const QccOp *op = g->first; op; op = op->next) put_op(p, op, depth);
 }
 
+/* The names by which the body of a loop knows its operands. */
+static void put_params(QccBuf *buf, const QccGraph *body)
+{
+    for (int i = 0; i < body->nparam; i++) {
+        qcc_buf_puts(buf, i ? ", " : " (");
+        put_value(buf, body->param[i]);
+    }
+    qcc_buf_puts(buf, ")");
+}
+
 static void put_op(Printer *p, const QccOp *op, int depth)
 {
     QccBuf *buf = p->buf;
@@ -326,6 +336,7 @@ static void put_op(Printer *p, const QccOp *op, int depth)
     }
     put_loc(buf, op->loc);
     if (op->body) {
+        if (op->def->traits & QCC_TRAIT_LOOP) put_params(buf, op->body);
         qcc_buf_puts(buf, " {\n");
         put_ops(p, op->body, depth + 1);
         indent(p, depth);

@@ -12,6 +12,8 @@
 #include "ir/qmath.h"
 #include "ir/type_table.h"
 
+enum { STEPS_MAX = 1 << 24 }; /* of a loop: no file makes the process run for ever */
+
 /* ---- types ---------------------------------------------------------------------------------- */
 
 /* Blocks, entries, scales and zero points. */
@@ -114,7 +116,8 @@ static QccStatus check_value(Verifier *v, QccLoc loc, QccValue *value, const Qcc
     QccDiags *d = &v->ir->diags;
     if (!value->type || !value->name || value->graph != g)
         return qcc_error(d, loc, "a value lacks its type, its name or its graph");
-    bool follows = g->parent && !value->def; /* named after its operand */
+    bool loop = g->parent && g->parent->def->traits & QCC_TRAIT_LOOP;
+    bool follows = g->parent && !loop && !value->def; /* named after its operand */
     if (!follows && qcc_name_find(g, value->name) != value)
         return qcc_error(d, loc, "the name '%s' is not this value's alone", value->name);
     QCC_TRY(qcc_type_check(v->ir, loc, value->type));
@@ -151,14 +154,14 @@ static QccStatus check_operand_count(const QccOp *op)
     if (op->nin < def->min_in || (def->max_in >= 0 && op->nin > def->max_in))
         return qcc_op_error(op, "'%s' has %d operands; wanted %d to %d", op->def->name, op->nin,
                             def->min_in, def->max_in);
-    bool optional = !(def->traits & (QCC_TRAIT_FUSED | QCC_TRAIT_TERMINATOR));
+    bool optional = !(def->traits & (QCC_TRAIT_BODY | QCC_TRAIT_TERMINATOR));
     for (int i = 0; i < op->nin; i++) {
         if (!op->in[i].value && (i < def->min_in || !optional))
             return qcc_op_error(op, "'%s' needs its operand %d", op->def->name, i);
     }
-    if (op->nout != def->nout)
+    if (op->nout != qcc_op_count(def, op->attrs))
         return qcc_op_error(op, "'%s' has %d results; wanted %d", op->def->name, op->nout,
-                            def->nout);
+                            qcc_op_count(def, op->attrs));
     return QCC_OK;
 }
 
@@ -292,25 +295,14 @@ static QccStatus check_bias(const QccOp *op)
 
 static QccStatus verify_ops(Verifier *v, const QccGraph *g);
 
-static QccStatus check_body(Verifier *v, const QccOp *op)
+static QccStatus check_fused(Verifier *v, const QccOp *op)
 {
     const QccGraph *body = op->body;
     QccDiags *d = &v->ir->diags;
-    if (!body || body->parent != op || body->nparam != op->nin || !qcc_graph_yield(body))
-        return qcc_op_error(op, "'%s' needs a body with a parameter for each operand and a yield",
-                            op->def->name);
-    for (int i = 0; i < body->nparam; i++) {
-        QccValue *param = body->param[i];
-        if (param->type != op->in[i].value->type)
-            return qcc_op_error(op,
-                                "'%s' has a body whose parameter %d is not of its operand's type",
-                                op->def->name, i);
-        QCC_TRY(check_value(v, op->loc, param, body));
-    }
     int anchors = 0;
     const uint32_t anchor = QCC_TRAIT_CONTRACTION | QCC_TRAIT_POOLING | QCC_TRAIT_REDUCTION;
     for (const QccOp *inner = body->first; inner; inner = inner->next) {
-        if (inner->def->traits & QCC_TRAIT_FUSED)
+        if (inner->def->traits & QCC_TRAIT_BODY)
             return qcc_error(d, inner->loc, "'%s' within the body of another", inner->def->name);
         if (inner->def->traits & anchor && ++anchors > 1)
             return qcc_error(d, inner->loc,
@@ -325,6 +317,46 @@ static QccStatus check_body(Verifier *v, const QccOp *op)
     return verify_ops(v, body);
 }
 
+/* Steps of loops within loops multiply. */
+static QccStatus check_loop(Verifier *v, const QccOp *op)
+{
+    int64_t steps = 1;
+    for (const QccOp *loop = op; loop; loop = loop->graph->parent) {
+        QccDim n = qcc_scan_steps(loop);
+        bool fits = qcc_mul_i64(&steps, steps, n.n);
+        for (int k = 0; k < 2 && n.sym[k]; k++)
+            fits = fits && qcc_mul_i64(&steps, steps, n.sym[k]->max);
+        if (!fits || steps > STEPS_MAX)
+            return qcc_op_error(op, "'%s' may take more than %d steps, those around it multiplied",
+                                op->def->name, STEPS_MAX);
+    }
+    for (const QccOp *inner = op->body->first; inner; inner = inner->next) {
+        for (int i = 0; i < inner->nout; i++) {
+            if (inner->out[i].type->quant && !(inner->def->traits & QCC_TRAIT_CONSTANT))
+                return qcc_error(&v->ir->diags, inner->loc,
+                                 "values within a loop are not quantized");
+        }
+    }
+    return verify_ops(v, op->body);
+}
+
+static QccStatus check_body(Verifier *v, const QccOp *op)
+{
+    const QccGraph *body = op->body;
+    if (!body || body->parent != op || body->nparam != op->nin || !qcc_graph_yield(body))
+        return qcc_op_error(op, "'%s' needs a body with a parameter for each operand and a yield",
+                            op->def->name);
+    for (int i = 0; i < body->nparam; i++) {
+        QccValue *param = body->param[i];
+        if (param->type != qcc_body_param_type(op, i))
+            return qcc_op_error(op,
+                                "'%s' has a body whose parameter %d is not of its operand's type",
+                                op->def->name, i);
+        QCC_TRY(check_value(v, op->loc, param, body));
+    }
+    return op->def->traits & QCC_TRAIT_LOOP ? check_loop(v, op) : check_fused(v, op);
+}
+
 static QccStatus verify_op(Verifier *v, QccOp *op, const QccGraph *g)
 {
     if (op->graph != g || (op->next && op->next->prev != op) || (!op->next && g->last != op))
@@ -336,7 +368,7 @@ static QccStatus verify_op(Verifier *v, QccOp *op, const QccGraph *g)
                          op->def->name);
     QCC_TRY(check_operand_count(op));
     QCC_TRY(check_uses(v, op));
-    if (op->def->traits & QCC_TRAIT_FUSED) QCC_TRY(check_body(v, op));
+    if (op->def->traits & QCC_TRAIT_BODY) QCC_TRY(check_body(v, op));
     QCC_TRY(check_types(v, op));
     if (op->def->traits & QCC_TRAIT_CONSTANT) QCC_TRY(check_const(op));
     QCC_TRY(check_bias(op));

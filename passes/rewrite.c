@@ -107,7 +107,8 @@ void qcc_op_replace(QccOp *op, QccValue *to)
 QccStatus qcc_fold_op(QccOp *op, int64_t limit, QccArena *scratch, bool *done)
 {
     *done = false;
-    if (op->nout != 1 || op->nin == 0) return QCC_OK;
+    bool loop = op->def->traits & QCC_TRAIT_LOOP; /* takes longer than its bytes say */
+    if (op->nout != 1 || op->nin == 0 || loop) return QCC_OK;
     int64_t bytes = qcc_type_bytes(op->out[0].type), operands = 0;
     QccTensor *in = QCC_NEW_ARRAY(scratch, op->nin, QccTensor);
     for (int i = 0; i < op->nin; i++) {

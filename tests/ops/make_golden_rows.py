@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_golden_rows - expected values of softmaxes, products, places of maxima, recurrences.
+"""make_golden_rows - expected values of softmaxes, products, places of maxima.
 
     tests/ops/make_golden_rows.py   writes tests/ops/NAME.txt, a file for each op
 """
@@ -90,84 +90,7 @@ def write_integers():
            {"qmin": 0, "qmax": 15}, tol=1e-9)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def steps(x, lengths, reverse, states, hidden, step):
-    """The state after each step of each sequence, and the final ones as the last row."""
-    s, b, _ = x.shape
-    y = np.zeros((s + 1, b, states[0].shape[-1] * len(states)))
-    for k in range(b):
-        state = [v[k].astype(float) for v in states]
-        order = range(lengths[k])
-        for t in reversed(order) if reverse else order:
-            state = step(x[t, k].astype(float).reshape(-1, hidden), state)
-            y[t, k] = np.concatenate(state)
-        y[s, k] = np.concatenate(state)
-    return y.astype(f32)
-
-
-def write_recurrences():
-    s, b, h = 4, 3, 5
-    lengths = np.array([4, 2, 3], np.int32)
-    full = np.array([s] * b, np.int32)
-    zero = np.zeros((b, h), f32)
-    first, cell = real(b, h), real(b, h)
-
-    f = File("rnn")
-    x, r = real(s, b, h), real(h, h)
-    d = r.astype(float)
-    f.case("plain", [x, r], steps(x, full, False, [zero], h,
-                                  lambda g, v: [np.tanh(g[0] + d @ v[0])]), tol=4e-6)
-    f.case("reverse", [x, r, lengths, first],
-           steps(x, lengths, True, [first], h, lambda g, v: [np.maximum(g[0] + d @ v[0], 0)]),
-           {"f": "relu", "reverse": "true"}, tol=4e-6)
-    f.case("clip", [x, r], steps(x, full, False, [zero], h, lambda g, v:
-                                 [0.5 * np.clip(g[0] + d @ v[0], -1, 1) + 0.25]),
-           {"f": "affine", "f_alpha": 0.5, "f_beta": 0.25, "clip": 1}, tol=4e-6)
-
-    f = File("gru")
-    x, r, bias = real(s, b, 3 * h), real(3 * h, h), real(h)
-    rz, rr, rh = r.astype(float).reshape(3, h, h)
-
-    def gru(after):
-        def step(g, v):
-            z, reset = sigmoid(g[0] + rz @ v[0]), sigmoid(g[1] + rr @ v[0])
-            inner = reset * (rh @ v[0] + bias) if after else rh @ (reset * v[0]) + bias
-            return [(1 - z) * np.tanh(g[2] + inner) + z * v[0]]
-        return step
-
-    f.case("before", [x, r, bias], steps(x, full, False, [zero], h, gru(False)), tol=4e-6)
-    f.case("after", [x, r, bias, lengths, first], steps(x, lengths, True, [first], h, gru(True)),
-           {"reset_after": "true", "reverse": "true"}, tol=4e-6)
-
-    f = File("lstm")
-    x, r, peep = real(s, b, 4 * h), real(4 * h, h), real(3 * h)
-    ri, ro, rf, rc = r.astype(float).reshape(4, h, h)
-
-    def lstm(p, coupled):
-        pi, po, pf = p.astype(float).reshape(3, h)
-
-        def step(g, v):
-            i = sigmoid(g[0] + ri @ v[0] + pi * v[1])
-            forget = 1 - i if coupled else sigmoid(g[2] + rf @ v[0] + pf * v[1])
-            c = forget * v[1] + i * np.tanh(g[3] + rc @ v[0])
-            return [sigmoid(g[1] + ro @ v[0] + po * c) * np.tanh(c), c]
-        return step
-
-    none = np.zeros(3 * h, f32)
-    f.case("plain", [x, r, none], steps(x, full, False, [zero, zero], h, lstm(none, False)),
-           tol=4e-6)
-    f.case("peepholes", [x, r, peep, lengths, first, cell],
-           steps(x, lengths, True, [first, cell], h, lstm(peep, False)), {"reverse": "true"},
-           tol=4e-6)
-    f.case("coupled", [x, r, peep, full], steps(x, full, False, [zero, zero], h, lstm(peep, True)),
-           {"coupled": "true"}, tol=4e-6)
-
-
 if __name__ == "__main__":
     write_rows()
     write_places()
-    write_recurrences()
     write_integers()
