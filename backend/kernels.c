@@ -21,6 +21,7 @@ int qcc_expr_splice(QccExpr *e, const QccExpr *from, int acc, const int *arg)
         case QCC_EX_acc: map[i] = acc; continue;
         case QCC_EX_arg: map[i] = qcc_expr_arg(e, arg[node->imm.i], node->type); continue;
         case QCC_EX_lut: map[i] = qcc_expr_lut(e, arg[node->imm.i], in[0]); continue;
+        case QCC_EX_load: map[i] = qcc_expr_load(e, arg[node->imm.i], node->type, in[0]); continue;
         case QCC_EX_cvt: map[i] = qcc_expr_cvt(e, node->type, in[0]); continue;
         case QCC_EX_bits: map[i] = qcc_expr_bits(e, node->type, in[0]); continue;
         case QCC_EX_imm:

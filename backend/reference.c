@@ -27,6 +27,7 @@ typedef struct Run {
     } known[1 + 2 * QCC_ROW_STAGES]; /* expressions made ready */
     void *buffer[QCC_KERNEL_ARGS];
     void *wide[ARGS]; /* arguments of a row, widened, and results of stages */
+    QccExprMemory memory[QCC_KERNEL_ARGS];
     uint8_t stride[ARGS];
     int64_t stage[QCC_ROW_STAGES][1]; /* results, in what memory their type needs */
 } Run;
@@ -38,10 +39,10 @@ static int wide_size(QccDtype d)
     return d == QCC_F64 || d == QCC_I64 || d == QCC_U32 ? 8 : 4;
 }
 
-static bool is_table(const QccExpr *e, int arg)
+static bool uses(const QccExpr *e, QccExprOp op, int arg)
 {
     for (int i = 0; i < e->n; i++)
-        if (e->node[i].op == QCC_EX_lut && e->node[i].imm.i == arg) return true;
+        if (e->node[i].op == op && e->node[i].imm.i == arg) return true;
     return false;
 }
 
@@ -51,12 +52,18 @@ static void gather(Run *r, const QccExpr *e, int from, const int64_t *index, int
     const QccKernel *k = r->k;
     for (int a = from; a < k->narg; a++) {
         const QccKernelArg *arg = &k->arg[a];
-        if (is_table(e, a)) {
+        if (uses(e, QCC_EX_lut, a)) {
             r->wide[a] = r->base[a];
             continue;
         }
         int64_t at = 0, step = arg->stride[k->rank - 1];
         for (int d = 0; d < k->rank; d++) at += index[d] * arg->stride[d];
+        if (uses(e, QCC_EX_load, a)) {
+            r->memory[a] = (QccExprMemory){r->base[a] + at * (qcc_dtype_bits(arg->dtype) / 8),
+                                           arg->dtype, step};
+            r->wide[a] = &r->memory[a];
+            continue;
+        }
         r->stride[a] = step != 0;
         int size = wide_size(arg->dtype);
         if (!r->buffer[a]) r->buffer[a] = qcc_alloc_array(r->arena, r->columns, 8);

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/elements.h"
+
 static const char *const op_name[] = {
 #define X(name, nin) #name,
     QCC_EXPR_OPS(X)
@@ -237,7 +239,7 @@ static void step_cvt(int to, int from, void *r, const void *const *in)
     }
 }
 
-/* Any node but arg, acc, imm and lut. `from` is the type of its first operand. */
+/* Any node but arg, acc, imm, lut and load. `from` is the type of its first operand. */
 static void step(const QccExprNode *node, int from, void *r, const void *const *in)
 {
     bool compares = node->op >= QCC_EX_lt && node->op <= QCC_EX_ne;
@@ -251,6 +253,12 @@ static void step(const QccExprNode *node, int from, void *r, const void *const *
     case QCC_EX_I32: step_i32(node->op, r, in); break;
     case QCC_EX_I64: step_i64(node->op, r, in); break;
     }
+}
+
+/* Whether imm is the number of an argument. */
+static bool names_argument(const QccExprNode *node)
+{
+    return node->op == QCC_EX_arg || node->op == QCC_EX_lut || node->op == QCC_EX_load;
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -372,7 +380,7 @@ static int operand_type(const QccExpr *e, int a)
 int qcc_expr_op1(QccExpr *e, QccExprOp op, int a)
 {
     int type = operand_type(e, a);
-    assert(op_arity[op] == 1 && op != QCC_EX_cvt && op != QCC_EX_bits && op != QCC_EX_lut);
+    assert(op_arity[op] == 1 && op < QCC_EX_bits);
     assert(op == QCC_EX_neg || op == QCC_EX_abs || is_float(type));
     QccExprNode node = node_of(op, type);
     node.in[0] = (int16_t)a;
@@ -433,6 +441,15 @@ int qcc_expr_lut(QccExpr *e, int argument, int a)
     return intern(e, &node);
 }
 
+int qcc_expr_load(QccExpr *e, int argument, QccExprType type, int a)
+{
+    assert(operand_type(e, a) == QCC_EX_I64);
+    QccExprNode node = node_of(QCC_EX_load, type);
+    node.in[0] = (int16_t)a;
+    node.imm.i = argument;
+    return intern(e, &node);
+}
+
 int qcc_expr_inline(QccExpr *e, const QccExpr *from, const int *arg)
 {
     int *map = QCC_NEW_ARRAY(e->arena, from->n + 1, int);
@@ -448,7 +465,7 @@ int qcc_expr_inline(QccExpr *e, const QccExpr *from, const int *arg)
             map[i] = qcc_expr_op3(e, QCC_EX_select, node.in[0], node.in[1], node.in[2]);
         else
             map[i] =
-                op_arity[node.op] && node.op != QCC_EX_lut ? add_node(e, &node) : intern(e, &node);
+                op_arity[node.op] && !names_argument(&node) ? add_node(e, &node) : intern(e, &node);
     }
     return e->result = map[from->result];
 }
@@ -478,8 +495,7 @@ void qcc_expr_print(QccBuf *buf, const QccExpr *e)
         const QccExprNode *node = &e->node[i];
         qcc_buf_printf(buf, "%d = %s %s", i, op_name[node->op], type_name[node->type]);
         for (int k = 0; k < op_arity[node->op]; k++) qcc_buf_printf(buf, " %d", node->in[k]);
-        if (node->op == QCC_EX_arg || node->op == QCC_EX_lut)
-            qcc_buf_printf(buf, " #%lld", (long long)node->imm.i);
+        if (names_argument(node)) qcc_buf_printf(buf, " #%lld", (long long)node->imm.i);
         if (node->op == QCC_EX_imm) {
             qcc_buf_puts(buf, " ");
             if (node->type == QCC_EX_F32) qcc_buf_f32(buf, node->imm.f32);
@@ -529,6 +545,14 @@ static void lookup(int32_t *r, const int32_t *index, const uint8_t *table)
     for (int i = 0; i < BLOCK; i++) r[i] = table[index[i] & 255];
 }
 
+static void load(void *r, int type, const int64_t *index, const QccExprMemory *m, int64_t first,
+                 int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        qcc_widen((char *)r + i * type_size[type], m->dtype, m->data,
+                  (first + i) * m->step + index[i], 1);
+}
+
 void qcc_expr_eval_run(QccExprEval *v, int64_t n, const void *const *arg, const uint8_t *stride,
                        const void *acc, void *out)
 {
@@ -562,10 +586,14 @@ void qcc_expr_eval_run(QccExprEval *v, int64_t n, const void *const *arg, const 
                     in[k] = v->value[node->in[k]];
                     v->uniform[i] &= v->uniform[node->in[k]];
                 }
-                if (node->op == QCC_EX_lut)
+                if (node->op == QCC_EX_lut) {
                     lookup(v->value[i], in[0], arg[node->imm.i]);
-                else
+                } else if (node->op == QCC_EX_load) {
+                    v->uniform[i] = false; /* elements that follow each other, from one index */
+                    load(v->value[i], node->type, in[0], arg[node->imm.i], done, count);
+                } else {
                     step(node, e->node[node->in[0]].type, v->value[i], in);
+                }
             }
         }
         memcpy((char *)out + done * (int64_t)out_size, v->value[e->result],

@@ -32,7 +32,9 @@ typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccE
  *   bits    reinterprets f32 <-> i32, f64 <-> i64
  *   cvt     converts to T: int -> float to nearest even; float -> int rounds to nearest even, the
  *           value being known to fit (clamp it first: machines differ); between sizes
- *   lut     byte a & 255 of the imm-th argument, which is a table of 256 bytes; i32 in [0, 255] */
+ *   lut     byte a & 255 of the imm-th argument, which is a table of 256 bytes; i32 in [0, 255]
+ *   load    the element of the imm-th argument that lies a (i64) elements from where `arg` would
+ *           read it, widened to T; the builder of the expression sees to it that there is one */
 #define QCC_EXPR_OPS(X)                                                                            \
     X(arg, 0)                                                                                      \
     X(acc, 0)                                                                                      \
@@ -64,7 +66,8 @@ typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccE
     X(sar, 2)                                                                                      \
     X(bits, 1)                                                                                     \
     X(cvt, 1)                                                                                      \
-    X(lut, 1)
+    X(lut, 1)                                                                                      \
+    X(load, 1)
 
 typedef enum QccExprOp {
 #define X(name, nin) QCC_EX_##name,
@@ -80,7 +83,7 @@ typedef struct QccExprNode {
     union {
         float f32;
         double f64;
-        int64_t i; /* i32, i64, and the argument number of arg and lut */
+        int64_t i; /* i32, i64, and the argument number of arg, lut and load */
     } imm;
 } QccExprNode;
 
@@ -109,6 +112,7 @@ int qcc_expr_op3(QccExpr *e, QccExprOp op, int a, int b, int c);
 int qcc_expr_cvt(QccExpr *e, QccExprType type, int a);
 int qcc_expr_bits(QccExpr *e, QccExprType type, int a);
 int qcc_expr_lut(QccExpr *e, int argument, int a);
+int qcc_expr_load(QccExpr *e, int argument, QccExprType type, int a);
 
 /* Copies `from`'s nodes into e, with arg[k] in place of argument k, and returns the result. */
 int qcc_expr_inline(QccExpr *e, const QccExpr *from, const int *arg);
@@ -118,7 +122,13 @@ void qcc_expr_prune(QccExpr *e);
 
 /* Evaluates n elements. arg[k] points to the k-th argument's first element, already widened to its
  * node type; stride 0 or 1 (in elements). acc likewise (or NULL). out has the result's type.
- * lut arguments point to 256 bytes. scratch is an arena for blocks. */
+ * lut arguments point to 256 bytes, load arguments to a QccExprMemory. scratch is an arena for
+ * blocks. */
+typedef struct QccExprMemory {
+    const void *data; /* of element type dtype; lane i reads from element i * step on */
+    QccDtype dtype;
+    int64_t step;
+} QccExprMemory;
 void qcc_expr_eval(const QccExpr *e, int64_t n, const void *const *arg, const uint8_t *stride,
                    const void *acc, void *out, QccArena *scratch);
 

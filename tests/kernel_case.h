@@ -280,8 +280,17 @@ static Scalar eval_at(const Case *c, const QccExpr *e, const int64_t *index, Sca
         widen(dtype, p, &value[a]);
         arg[a] = &value[a];
     }
-    for (int i = 0; i < e->n; i++) /* tables are argument pointers themselves */
-        if (e->node[i].op == QCC_EX_lut) arg[e->node[i].imm.i] = c->buffer[e->node[i].imm.i].data;
+    QccExprMemory memory[QCC_KERNEL_ARGS];
+    for (int i = 0; i < e->n; i++) {
+        int a = (int)e->node[i].imm.i;
+        /* Tables are argument pointers themselves. */
+        if (e->node[i].op == QCC_EX_lut) arg[a] = c->buffer[a].data;
+        if (e->node[i].op != QCC_EX_load) continue;
+        int64_t size = qcc_dtype_bits(c->k.arg[a].dtype) / 8;
+        memory[a] = (QccExprMemory){.data = c->buffer[a].data + place_of(c, a, index) * size,
+                                    .dtype = c->k.arg[a].dtype};
+        arg[a] = &memory[a];
+    }
     for (int r = 0; rows && r < QCC_ROW_STAGES; r++) arg[QCC_ROW_RESULT + r] = &rows[r];
     qcc_expr_eval(e, 1, arg, stride, &acc, &out, scratch);
     return out;

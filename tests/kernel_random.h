@@ -275,8 +275,41 @@ static void random_table(Case *c)
     e->result = qcc_expr_lut(e, add_operand(c, QCC_U8, 256, 0), index);
 }
 
+/* Elements of a random type from where an index says, the same along a row or not. */
+static void random_load(Case *c)
+{
+    static const QccDtype types[] = {QCC_F32, QCC_U8, QCC_I8, QCC_U16, QCC_I32, QCC_I64, QCC_F64};
+    QccKernel *k = &c->k;
+    int64_t stride[QCC_MAX_RANK], n = pick(c, 1, 9), pitch = pick(c, 1, 3);
+    k->rank = (int)pick(c, 0, 3);
+    for (int d = 0; d < k->rank; d++) k->extent[d] = pick(c, 1, d == k->rank - 1 ? 70 : 5);
+    QccDtype dtype = types[pick(c, 0, 6)];
+    k->narg = 0;
+    random_strides(c, stride, false);
+    add_arg(c, dtype, stride);
+    QccExpr *e = c->e = k->epilogue = QCC_NEW(c->arena, QccExpr);
+    qcc_expr_init(e, c->arena);
+    random_strides(c, stride, true);
+    bool wide = pick(c, 0, 1);
+    int index = add_arg(c, wide ? QCC_I64 : QCC_I32, stride);
+    int at = qcc_expr_arg(e, index, wide ? QCC_EX_I64 : QCC_EX_I32);
+    at = clamp(c, qcc_expr_cvt(e, QCC_EX_I64, at), 0, (double)(n - 1));
+    at = qcc_expr_op2(e, QCC_EX_mul, at, qcc_expr_imm(e, QCC_EX_I64, 0, pitch));
+    int64_t last = (n - 1) * pitch;
+    random_strides(c, stride, true);
+    for (int d = 0; d < k->rank; d++) last += (k->extent[d] - 1) * stride[d];
+    int x = add_operand(c, dtype, last + 1, 0);
+    for (int d = 0; d < k->rank; d++) k->arg[x].stride[d] = stride[d];
+    e->result = qcc_expr_load(e, x, qcc_expr_type_of(dtype), at);
+}
+
 static void random_map(Case *c, const QccTarget *t)
 {
+    if (pick(c, 0, 5) == 0) {
+        random_load(c);
+        qcc_choose_variant(&c->k, t);
+        return;
+    }
     if (pick(c, 0, 4) == 0) {
         random_table(c);
         qcc_choose_variant(&c->k, t);

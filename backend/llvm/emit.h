@@ -114,7 +114,8 @@ Typ emit_expr_type(QccEmit *e, int type);
 /* `count` elements (1 .. lanes) at p, `step` elements apart, as they lie in memory; the other lanes
  * are anything. Touches exactly those elements. */
 Val emit_load(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
-/* Widened to what expressions compute with. */
+/* Widened to what expressions compute with: what was loaded, or a load and this. */
+Val emit_widen(QccEmit *e, QccDtype dtype, Val elements);
 Val emit_load_wide(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
 /* All lanes of a vector of LLVM type `type`, at an alignment. */
 Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);

@@ -14,7 +14,8 @@ typedef struct Scope {
     const Val *result;
     Val acc;
     int count;
-    Val *value; /* of each node */
+    Val *value;    /* of each node */
+    bool *uniform; /* likewise */
 } Scope;
 
 static bool is_float(int type)
@@ -159,6 +160,39 @@ static Val look_up(Scope *s, const QccExprNode *node, Val index)
     return LLVMBuildZExt(e->b, all, emit_vector(e->i32, e->lanes), "");
 }
 
+/* Whether a node is known to be the same in every lane. */
+static bool is_uniform(const Scope *s, const QccExprNode *node)
+{
+    if (node->op == QCC_EX_acc) return false;
+    if (node->op == QCC_EX_arg && node->imm.i >= QCC_ROW_RESULT) return true;
+    if ((node->op == QCC_EX_arg || node->op == QCC_EX_load) && s->operand[node->imm.i].step != 0)
+        return false;
+    for (int k = 0; k < qcc_expr_arity(node->op); k++)
+        if (!s->uniform[node->in[k]]) return false;
+    return true;
+}
+
+/* One address for all lanes, or one for each. */
+static Val load(Scope *s, const QccExprNode *node, Val index)
+{
+    QccEmit *e = s->e;
+    const EmitOperand *o = &s->operand[node->imm.i];
+    int64_t size = emit_size(e, o->dtype);
+    if (s->uniform[node->in[0]]) {
+        Val first = LLVMBuildExtractElement(e->b, index, emit_i32(e, 0), "");
+        Val at = emit_at(e, o->at, emit_mulc(e, first, size));
+        return emit_load_wide(e, o->dtype, at, o->step, s->count);
+    }
+    Val all = LLVMConstNull(emit_vector(emit_type(e, o->dtype), e->lanes));
+    for (int i = 0; i < s->count; i++) {
+        Val at = LLVMBuildExtractElement(e->b, index, emit_i32(e, i), "");
+        at = emit_at(e, o->at, emit_mulc(e, emit_addc(e, at, i * o->step), size));
+        Val one = emit_load_vector(e, emit_type(e, o->dtype), at, (int)size);
+        all = LLVMBuildInsertElement(e->b, all, one, emit_i32(e, i), "");
+    }
+    return emit_widen(e, o->dtype, all);
+}
+
 static Val compare(Scope *s, bool floats, LLVMRealPredicate real, LLVMIntPredicate integer, Val a,
                    Val b)
 {
@@ -213,6 +247,7 @@ static Val emit_node(Scope *s, const QccExprNode *node)
     case QCC_EX_bits: return LLVMBuildBitCast(bl, a, vector_type(s, node->type), "");
     case QCC_EX_cvt: return convert(s, node->type, from, a);
     case QCC_EX_lut: return look_up(s, node, a);
+    case QCC_EX_load: return load(s, node, a);
     case QCC_EXPR_OP_COUNT: break;
     }
     qcc_emit_fail(e, QCC_ERROR_INTERNAL, "an expression has operation %d, unknown here", node->op);
@@ -224,6 +259,10 @@ Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operands, const Val *re
     Scope s = {.e = e, .x = x, .operand = operands, .result = result, .acc = acc, .count = count};
     if (!x) return acc; /* no epilogue: the accumulator itself */
     s.value = QCC_NEW_ARRAY(e->arena, x->n, Val);
-    for (int i = 0; i <= x->result; i++) s.value[i] = emit_node(&s, &x->node[i]);
+    s.uniform = QCC_NEW_ARRAY(e->arena, x->n, bool);
+    for (int i = 0; i <= x->result; i++) {
+        s.value[i] = emit_node(&s, &x->node[i]);
+        s.uniform[i] = is_uniform(&s, &x->node[i]);
+    }
     return s.value[x->result];
 }

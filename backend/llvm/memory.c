@@ -126,7 +126,11 @@ static Val f16_to_f32(QccEmit *e, Val h)
 
 Val emit_load_wide(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count)
 {
-    Val v = emit_load(e, dtype, p, step, count);
+    return emit_widen(e, dtype, emit_load(e, dtype, p, step, count));
+}
+
+Val emit_widen(QccEmit *e, QccDtype dtype, Val v)
+{
     Typ i32 = emit_vector(e->i32, e->lanes);
     switch (dtype) {
     case QCC_I8:

@@ -313,9 +313,7 @@ void qcc_element_of(const QccType *type, double real, void *out)
     }
 }
 
-/* The element type as which a kernel moves elements of `type`: integers as wide, so that no bit of
- * a NaN is touched on the way; f32 stays, its bits are safe. */
-static QccDtype moved_as(QccDtype type)
+QccDtype qcc_moved_as(QccDtype type)
 {
     switch (qcc_dtype_bits(type)) {
     case 8: return QCC_U8;
@@ -325,12 +323,12 @@ static QccDtype moved_as(QccDtype type)
     }
 }
 
-static QccLoweredKernel *move_kernel(const QccOp *op, QccKernelList *list, const int64_t *extent,
-                                     const int64_t *stride, const int64_t *to)
+QccLoweredKernel *qcc_lower_move(const QccOp *op, QccKernelList *list, const int64_t *extent,
+                                 const int64_t *stride, const int64_t *to)
 {
     const QccType *type = op->out[0].type;
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, type->rank, extent);
-    qcc_lower_result(k, moved_as(type->dtype), stride, to);
+    qcc_lower_result(k, qcc_moved_as(type->dtype), stride, to);
     return k;
 }
 
@@ -348,8 +346,8 @@ bool qcc_lower_copy_steps(const QccOp *op, QccKernelList *list, int operand, con
     const QccType *in = op->in[operand].value->type, *out = op->out[0].type;
     if (in->dtype != out->dtype || in->quant != out->quant || qcc_dtype_bits(in->dtype) < 8)
         return false;
-    QccLoweredKernel *k = move_kernel(op, list, extent, to_stride, to);
-    int arg = qcc_lower_operand(k, operand, moved_as(in->dtype), src_stride, from);
+    QccLoweredKernel *k = qcc_lower_move(op, list, extent, to_stride, to);
+    int arg = qcc_lower_operand(k, operand, qcc_moved_as(in->dtype), src_stride, from);
     QccExpr *e = qcc_lower_expr(list);
     e->result = qcc_lower_arg_node(e, k, arg);
     k->kernel->epilogue = e;
@@ -363,8 +361,8 @@ bool qcc_lower_fill(const QccOp *op, QccKernelList *list, const int64_t *extent,
     if (qcc_dtype_bits(type->dtype) < 8) return false;
     char element[8];
     qcc_element_of(type, real, element);
-    QccLoweredKernel *k = move_kernel(op, list, extent, list->result->pitch, to);
-    QccBlob *blob = qcc_blob(list->arena, moved_as(type->dtype), 0, NULL, element, true);
+    QccLoweredKernel *k = qcc_lower_move(op, list, extent, list->result->pitch, to);
+    QccBlob *blob = qcc_blob(list->arena, qcc_moved_as(type->dtype), 0, NULL, element, true);
     int arg = qcc_lower_const_arg(k, blob, NULL);
     QccExpr *e = qcc_lower_expr(list);
     e->result = qcc_lower_arg_node(e, k, arg);

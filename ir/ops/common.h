@@ -77,6 +77,12 @@ QccStatus qcc_op_need_bytes(const QccOp *op, int i);
 /* The element that a real number is in a tensor of this type, as raw bytes (8 are enough). */
 void qcc_element_of(const QccType *type, double real, void *out);
 
+/* The element type as which a kernel moves elements of `type`: integers as wide, so that no bit of
+ * a NaN is touched on the way; f32 stays, its bits are safe. */
+QccDtype qcc_moved_as(QccDtype type);
+/* A MAP kernel of raw elements with only the result, at `to` (NULL: the origin), as yet. */
+QccLoweredKernel *qcc_lower_move(const QccOp *op, QccKernelList *list, const int64_t *extent,
+                                 const int64_t *stride, const int64_t *to);
 /* A MAP kernel that copies raw elements: extents, strides of the result from its position `to`,
  * strides of the operand from its position `from` (both may be NULL: the origin). false: operand
  * and result are not equally quantized, or their elements have no kernel type. */

@@ -57,20 +57,39 @@ static bool permute(QccOp *op, const int *perm, int rank)
     return op->in[1].value->type->rank == 1 && qcc_permute_axis_attr(op, perm, rank);
 }
 
-static QccStatus lower(const QccOp *op, QccKernelList *list)
+/* A list of indices that are known and lie in few runs: copies. */
+static bool lower_runs(const QccOp *op, QccKernelList *list, int64_t n)
 {
     const QccAxisAttrs *a = op->attrs;
     const QccBlob *blob = qcc_lower_const(op, 1);
-    int64_t dim[QCC_MAX_RANK];
-    if (!blob || blob->rank > 1 || !qcc_type_extents(op->in[0].value->type, dim))
-        return QCC_ERROR_UNSUPPORTED;
+    if (!blob || blob->rank > 1) return false;
     QccTensor indices = qcc_tensor_view(op->in[1].value->type, blob->data);
-    if (indices.count == 0 || dim[a->axis] == 0) return QCC_ERROR_UNSUPPORTED;
     int64_t *source = QCC_NEW_ARRAY(list->arena, indices.count, int64_t);
-    for (int64_t i = 0; i < indices.count; i++) source[i] = qcc_index_at(&indices, i, dim[a->axis]);
-    return qcc_lower_pick(op, list, (int)a->axis, blob->rank == 1, indices.count, source)
-               ? QCC_OK
-               : QCC_ERROR_UNSUPPORTED;
+    for (int64_t i = 0; i < indices.count; i++) source[i] = qcc_index_at(&indices, i, n);
+    return qcc_lower_pick(op, list, (int)a->axis, blob->rank == 1, indices.count, source);
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccAxisAttrs *a = op->attrs;
+    int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK] = {0}, index_stride[QCC_MAX_RANK] = {0};
+    if (!qcc_type_extents(op->in[0].value->type, dim) || dim[a->axis] == 0)
+        return QCC_ERROR_UNSUPPORTED;
+    if (lower_runs(op, list, dim[a->axis])) return QCC_OK;
+    int rank = op->out[0].type->rank, axis = (int)a->axis, n = op->in[1].value->type->rank;
+    for (int i = 0; i < rank; i++) {
+        if (i >= axis && i < axis + n)
+            index_stride[i] = qcc_lower_pitch(list, op, 1, i - axis);
+        else
+            stride[i] = qcc_lower_pitch(list, op, 0, i < axis ? i : i - n + 1);
+    }
+    QccLoweredKernel *k = qcc_lower_picks(op, list, stride);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    int index = qcc_lower_operand(k, 1, op->in[1].value->type->dtype, index_stride, NULL);
+    QccExpr *e = qcc_lower_expr(list);
+    int at = qcc_lower_position(e, k, index, dim[axis]);
+    qcc_lower_picked(k, e, qcc_lower_times(e, at, qcc_lower_pitch(list, op, 0, axis)));
+    return QCC_OK;
 }
 
 static void sample(QccRandom *random, QccSample *s)

@@ -58,6 +58,25 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccAxisAttrs *a = op->attrs;
+    int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK], index_stride[QCC_MAX_RANK];
+    if (!qcc_type_extents(op->in[0].value->type, dim) || dim[a->axis] == 0)
+        return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < op->out[0].type->rank; i++) {
+        stride[i] = i == a->axis ? 0 : qcc_lower_pitch(list, op, 0, i);
+        index_stride[i] = qcc_lower_pitch(list, op, 1, i);
+    }
+    QccLoweredKernel *k = qcc_lower_picks(op, list, stride);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    int index = qcc_lower_operand(k, 1, op->in[1].value->type->dtype, index_stride, NULL);
+    QccExpr *e = qcc_lower_expr(list);
+    int at = qcc_lower_position(e, k, index, dim[a->axis]);
+    qcc_lower_picked(k, e, qcc_lower_times(e, at, qcc_lower_pitch(list, op, 0, (int)a->axis)));
+    return QCC_OK;
+}
+
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
@@ -73,6 +92,7 @@ static void sample(QccRandom *random, QccSample *s)
     }
     QccValue *in[2] = {qcc_sample_param(s, type), NULL};
     in[1] = qcc_sample_indices(s, type->rank, dim, type->dim[axis].n);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_gather_elements, in, 2, &a);
 }
 
@@ -82,9 +102,12 @@ const QccOpDef qcc_op_gather_elements = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
+    .traits = QCC_TRAIT_MOVE,
     .attr_size = sizeof(QccAxisAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

@@ -64,6 +64,35 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccType *index = op->in[1].value->type;
+    int batch = (int)((const QccGatherNdAttrs *)op->attrs)->batch, last = index->rank - 1;
+    int depth = (int)index->dim[last].n;
+    int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK] = {0}, index_stride[QCC_MAX_RANK] = {0};
+    if (!qcc_type_extents(op->in[0].value->type, dim)) return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < op->out[0].type->rank; i++) {
+        if (i < last) index_stride[i] = qcc_lower_pitch(list, op, 1, i);
+        if (i < batch) stride[i] = qcc_lower_pitch(list, op, 0, i);
+        if (i >= last) stride[i] = qcc_lower_pitch(list, op, 0, i - last + batch + depth);
+    }
+    QccLoweredKernel *k = qcc_lower_picks(op, list, stride);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    QccExpr *e = qcc_lower_expr(list);
+    int offset = qcc_expr_imm(e, QCC_EX_I64, 0, 0);
+    for (int d = 0; d < depth; d++) {
+        if (dim[batch + d] == 0) return QCC_ERROR_UNSUPPORTED;
+        int64_t *from = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
+        from[last] = d;
+        int arg = qcc_lower_operand(k, 1, index->dtype, index_stride, from);
+        int at = qcc_lower_position(e, k, arg, dim[batch + d]);
+        at = qcc_lower_times(e, at, qcc_lower_pitch(list, op, 0, batch + d));
+        offset = qcc_expr_op2(e, QCC_EX_add, offset, at);
+    }
+    qcc_lower_picked(k, e, offset);
+    return QCC_OK;
+}
+
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);
@@ -76,6 +105,7 @@ static void sample(QccRandom *random, QccSample *s)
     dim[rank++] = qcc_random_range(random, 1, type->rank - a.batch);
     QccValue *in[2] = {qcc_sample_param(s, type), NULL};
     in[1] = qcc_sample_indices(s, rank, dim, least);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_gather_nd, in, 2, &a);
 }
 
@@ -85,9 +115,12 @@ const QccOpDef qcc_op_gather_nd = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
+    .traits = QCC_TRAIT_MOVE,
     .attr_size = sizeof(QccGatherNdAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

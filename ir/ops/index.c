@@ -183,6 +183,44 @@ bool qcc_lower_pick(const QccOp *op, QccKernelList *list, int axis, bool keeps, 
     return true;
 }
 
+QccLoweredKernel *qcc_lower_picks(const QccOp *op, QccKernelList *list, const int64_t *stride)
+{
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    int64_t extent[QCC_MAX_RANK];
+    if (x->dtype != y->dtype || x->quant != y->quant || qcc_dtype_bits(x->dtype) < 8) return NULL;
+    if (!qcc_type_extents(y, extent)) return NULL;
+    QccLoweredKernel *k = qcc_lower_move(op, list, extent, list->result->pitch, NULL);
+    qcc_lower_operand(k, 0, qcc_moved_as(x->dtype), stride, NULL);
+    return k;
+}
+
+int qcc_lower_position(QccExpr *e, const QccLoweredKernel *k, int arg, int64_t n)
+{
+    int i = qcc_expr_cvt(e, QCC_EX_I64, qcc_lower_arg_node(e, k, arg));
+    int zero = qcc_expr_imm(e, QCC_EX_I64, 0, 0), last = qcc_expr_imm(e, QCC_EX_I64, 0, n - 1);
+    int from_end = qcc_expr_op2(e, QCC_EX_add, i, qcc_expr_imm(e, QCC_EX_I64, 0, n));
+    i = qcc_expr_op3(e, QCC_EX_select, qcc_expr_op2(e, QCC_EX_lt, i, zero), from_end, i);
+    return qcc_expr_op2(e, QCC_EX_min, qcc_expr_op2(e, QCC_EX_max, i, zero), last);
+}
+
+const QccBlob *qcc_lower_count(QccKernelList *list, int64_t n)
+{
+    int32_t *count = QCC_NEW_ARRAY(list->arena, n, int32_t);
+    for (int64_t i = 0; i < n; i++) count[i] = (int32_t)i;
+    return qcc_blob(list->arena, QCC_I32, 1, &n, count, false);
+}
+
+int qcc_lower_times(QccExpr *e, int i, int64_t by)
+{
+    return by == 1 ? i : qcc_expr_op2(e, QCC_EX_mul, i, qcc_expr_imm(e, QCC_EX_I64, 0, by));
+}
+
+void qcc_lower_picked(QccLoweredKernel *k, QccExpr *e, int offset)
+{
+    e->result = qcc_expr_load(e, 1, qcc_expr_type_of(k->kernel->arg[1].dtype), offset);
+    k->kernel->epilogue = e;
+}
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 QccValue *qcc_sample_indices(QccSample *s, int rank, const int64_t *dim, int64_t n)

@@ -65,6 +65,20 @@ int qcc_find_runs(QccRun run[QCC_RUNS_MAX], const QccTaps *taps);
 bool qcc_lower_pick(const QccOp *op, QccKernelList *list, int axis, bool keeps, int64_t n,
                     const int64_t *source);
 
+/* A MAP kernel over the result, each element of which is read from operand 0 at a place of its own;
+ * the caller adds what says where (qcc_lower_operand and so on), then calls qcc_lower_picked.
+ * stride: of operand 0 over the result, as far as it does not depend on an index. NULL: there is
+ * none. */
+QccLoweredKernel *qcc_lower_picks(const QccOp *op, QccKernelList *list, const int64_t *stride);
+/* The position among n that argument `arg`, an index, names (see qcc_index_at): an i64 node. */
+int qcc_lower_position(QccExpr *e, const QccLoweredKernel *k, int arg, int64_t n);
+/* The kernel's expression: operand 0, `offset` elements (an i64 node) further. */
+void qcc_lower_picked(QccLoweredKernel *k, QccExpr *e, int offset);
+/* 0, 1, ... n - 1 in i32, for arguments that say where along a dimension they stand. */
+const QccBlob *qcc_lower_count(QccKernelList *list, int64_t n);
+/* i, an i64 node, times a number. */
+int qcc_lower_times(QccExpr *e, int i, int64_t by);
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 /* An operand of i64 indices below n (also negative ones): a constant, or a parameter, whose values

@@ -119,7 +119,10 @@ static bool permute(QccOp *op, const int *perm, int rank)
 
 /* ---- lowering -------------------------------------------------------------------------------- */
 
-enum { TAPS_MAX = (QCC_KERNEL_ARGS - 1) / 2 };
+enum {
+    RUN_TAPS_MAX = (QCC_KERNEL_ARGS - 1) / 2,
+    TAPS_MAX = 32 /* of a kernel that looks its taps up */
+};
 
 static QccTaps make_taps(const QccResizeAttrs *a, int64_t n, QccArena *arena)
 {
@@ -165,6 +168,48 @@ static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps,
     k->kernel->epilogue = e;
 }
 
+/* One kernel, whose taps stand in tables of indices and weights; behind the last one are zeros. */
+static void lower_tables(const QccOp *op, QccKernelList *list, const QccTaps *taps,
+                         const int64_t *extent)
+{
+    const QccResizeAttrs *a = op->attrs;
+    int rank = op->out[0].type->rank, axis = (int)a->axis;
+    int64_t stride[QCC_MAX_RANK], table_stride[QCC_MAX_RANK] = {0};
+    for (int i = 0; i < rank; i++) stride[i] = i == axis ? 0 : qcc_lower_pitch(list, op, 0, i);
+    table_stride[axis] = taps->width;
+    int64_t dim[2] = {taps->n, taps->width}, pitch = qcc_lower_pitch(list, op, 0, axis);
+    int64_t *offset = QCC_NEW_ARRAY(list->arena, taps->n * taps->width, int64_t);
+    float *weight = QCC_NEW_ARRAY(list->arena, taps->n * taps->width, float);
+    int most = 0;
+    for (int64_t i = 0; i < taps->n; i++) {
+        for (int t = 0; t < taps->count[i]; t++) {
+            offset[i * taps->width + t] = taps->index[i * taps->width + t] * pitch;
+            weight[i * taps->width + t] = taps->weight[i * taps->width + t];
+        }
+        most = taps->count[i] > most ? taps->count[i] : most;
+    }
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, rank, extent);
+    qcc_lower_result(k, QCC_F32, list->result->pitch, NULL);
+    int x = qcc_lower_operand(k, 0, QCC_F32, stride, NULL);
+    int offsets =
+        qcc_lower_const_arg(k, qcc_blob(list->arena, QCC_I64, 2, dim, offset, false), table_stride);
+    int weights =
+        qcc_lower_const_arg(k, qcc_blob(list->arena, QCC_F32, 2, dim, weight, false), table_stride);
+    QccExpr *e = qcc_lower_expr(list);
+    int zero = qcc_expr_f32(e, 0), sum = zero;
+    for (int t = 0; t < most; t++) {
+        int tap = qcc_expr_imm(e, QCC_EX_I64, 0, t);
+        int w = qcc_expr_load(e, weights, QCC_EX_F32, tap);
+        int v = qcc_expr_load(e, x, QCC_EX_F32, qcc_expr_load(e, offsets, QCC_EX_I64, tap));
+        int next = qcc_expr_op2(e, QCC_EX_mul, v, w);
+        if (t > 0) next = qcc_expr_op2(e, QCC_EX_add, sum, next);
+        int some = qcc_expr_op2(e, QCC_EX_ne, w, zero);
+        sum = qcc_expr_op3(e, QCC_EX_select, some, next, sum);
+    }
+    e->result = sum;
+    k->kernel->epilogue = e;
+}
+
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccResizeAttrs *a = op->attrs;
@@ -175,9 +220,10 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     if (!qcc_type_extents(op->out[0].type, dim) || x->dim[a->axis].sym[0] || a->extent == 0)
         return QCC_ERROR_UNSUPPORTED;
     QccTaps taps = make_taps(a, x->dim[a->axis].n, list->arena);
-    int n = qcc_find_runs(run, &taps);
+    int n = taps.width <= RUN_TAPS_MAX ? qcc_find_runs(run, &taps) : 0;
     for (int i = 0; i < n; i++) lower_run(op, list, &taps, &run[i], dim);
-    return n ? QCC_OK : QCC_ERROR_UNSUPPORTED;
+    if (!n) lower_tables(op, list, &taps, dim);
+    return QCC_OK;
 }
 
 static void sample(QccRandom *random, QccSample *s)

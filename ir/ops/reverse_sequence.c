@@ -57,6 +57,34 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+/* Element t of a sequence lies length - 1 - 2 t steps from where it comes from. */
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccSequenceAttrs *a = op->attrs;
+    int64_t dim[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
+    int64_t time_stride[QCC_MAX_RANK] = {0}, length_stride[QCC_MAX_RANK] = {0};
+    if (!qcc_type_extents(op->out[0].type, dim)) return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < op->out[0].type->rank; i++) pitch[i] = qcc_lower_pitch(list, op, 0, i);
+    time_stride[a->time_axis] = 1;
+    length_stride[a->batch_axis] = qcc_lower_pitch(list, op, 1, 0);
+    QccLoweredKernel *k = qcc_lower_picks(op, list, pitch);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    int time = qcc_lower_const_arg(k, qcc_lower_count(list, dim[a->time_axis]), time_stride);
+    int arg = qcc_lower_operand(k, 1, op->in[1].value->type->dtype, length_stride, NULL);
+    QccExpr *e = qcc_lower_expr(list);
+    int zero = qcc_expr_imm(e, QCC_EX_I64, 0, 0);
+    int t = qcc_expr_cvt(e, QCC_EX_I64, qcc_lower_arg_node(e, k, time));
+    int length = qcc_expr_cvt(e, QCC_EX_I64, qcc_lower_arg_node(e, k, arg));
+    length = qcc_expr_op2(e, QCC_EX_min, qcc_expr_op2(e, QCC_EX_max, length, zero),
+                          qcc_expr_imm(e, QCC_EX_I64, 0, dim[a->time_axis]));
+    int last = qcc_expr_op2(e, QCC_EX_sub, length, qcc_expr_imm(e, QCC_EX_I64, 0, 1));
+    int steps = qcc_expr_op2(e, QCC_EX_sub, last, qcc_expr_op2(e, QCC_EX_add, t, t));
+    int inside = qcc_expr_op2(e, QCC_EX_lt, t, length);
+    steps = qcc_expr_op3(e, QCC_EX_select, inside, steps, zero);
+    qcc_lower_picked(k, e, qcc_lower_times(e, steps, pitch[a->time_axis]));
+    return QCC_OK;
+}
+
 static void sample(QccRandom *random, QccSample *s)
 {
     const QccType *type = qcc_sample_type(s, 2, 4);
@@ -65,6 +93,7 @@ static void sample(QccRandom *random, QccSample *s)
     QccSequenceAttrs a = {.batch_axis = batch, .time_axis = time};
     QccValue *in[2] = {qcc_sample_param(s, type), NULL};
     in[1] = qcc_sample_indices(s, 1, &type->dim[batch].n, type->dim[time].n + 1);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_reverse_sequence, in, 2, &a);
 }
 
@@ -74,9 +103,12 @@ const QccOpDef qcc_op_reverse_sequence = {
     .min_in = 2,
     .max_in = 2,
     .nout = 1,
+    .traits = QCC_TRAIT_MOVE,
     .attr_size = sizeof(QccSequenceAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };
