@@ -7,10 +7,11 @@
 #include "ir/graph.h"
 
 /* Imports a model from memory, known by content: model.bin, .qir text, ONNX. `bytes` must live as
- * long as `arena` (tensors' raw bytes are used in place where aligned). Unsupported ops give
- * QCC_ERROR_UNSUPPORTED and are all listed. */
+ * long as `arena` (tensors' raw bytes are used in place where aligned). `file` names it in
+ * messages; `path` is the file that the bytes are of, beside which a model may keep data, NULL when
+ * they are of none. Unsupported ops give QCC_ERROR_UNSUPPORTED and are all listed. */
 QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                     const void *bytes, int64_t size);
+                     const char *path, const void *bytes, int64_t size);
 
 /* Opens DATA.yaml, or "random:N" (normal values, uniform integers; warns; dataset->random), for the
  * parameters of g. Everything lives in `arena`; close releases decoders. */

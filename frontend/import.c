@@ -23,7 +23,7 @@ static bool is_qir(const char *text, int64_t size)
 }
 
 QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                     const void *bytes, int64_t size)
+                     const char *path, const void *bytes, int64_t size)
 {
     file = qcc_strdup(arena, file); /* locations refer to it */
     QccLoc loc = {.file = file};
@@ -35,6 +35,6 @@ QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *fi
     if (!qcc_wire_like_model(bytes, size)) {
         return qcc_error(&ir->diags, loc, "is neither a model.bin nor qir text nor an ONNX model");
     }
-    QCC_TRY(qcc_onnx_import(out, ir, arena, file, bytes, size));
+    QCC_TRY(qcc_onnx_import(out, ir, arena, file, path, bytes, size));
     return qcc_graph_verify((*out)->graph);
 }

@@ -418,7 +418,7 @@ static void pb_free(void *arena, void *pointer)
     (void)arena, (void)pointer; /* all at once, with the arena */
 }
 
-static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size)
+static QccStatus import_bytes(QccOnnxImport *im, const char *path, const void *bytes, int64_t size)
 {
     QccLoc loc = {.file = im->file};
     QccWire wire;
@@ -430,9 +430,14 @@ static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size
     if (!m) return qcc_error(im->d, loc, "is not an ONNX model");
     if (!m->graph) return qcc_error(im->d, loc, "the model has no graph");
     QCC_TRY(find_opset(im, m));
-    im->tensors = (QccOnnxTensorReader){
-        .arena = im->arena, .scratch = im->scratch, .wire = &wire, .d = im->d, .loc = loc};
+    im->tensors = (QccOnnxTensorReader){.arena = im->arena,
+                                        .scratch = im->scratch,
+                                        .wire = &wire,
+                                        .d = im->d,
+                                        .loc = loc,
+                                        .path = path};
     qcc_table_init(&im->tensors.read, im->scratch);
+    qcc_table_init(&im->tensors.files, im->scratch);
     const char *name = m->graph->name && m->graph->name[0] ? m->graph->name : "main";
     im->graph = qcc_graph_new(im->ir, im->arena, qcc_onnx_value_name(im, name));
     im->scope = qcc_onnx_scope_new(im, NULL, "");
@@ -443,14 +448,14 @@ static QccStatus import_bytes(QccOnnxImport *im, const void *bytes, int64_t size
 }
 
 QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                          const void *bytes, int64_t size)
+                          const char *path, const void *bytes, int64_t size)
 {
     QccArena *scratch = qcc_arena_sub(arena);
     QccOnnxImport *im = QCC_NEW(scratch, QccOnnxImport);
     *im = (QccOnnxImport){
         .ir = ir, .arena = arena, .scratch = scratch, .d = &ir->diags, .file = file};
     qcc_table_init(&im->permuted, scratch);
-    QccStatus status = import_bytes(im, bytes, size);
+    QccStatus status = import_bytes(im, path, bytes, size);
     if (status == QCC_OK) {
         *out = QCC_NEW(arena, QccModule);
         (*out)->graph = im->graph;

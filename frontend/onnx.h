@@ -17,7 +17,7 @@
 
 /* Imports a ModelProto; see qcc_import. */
 QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                          const void *bytes, int64_t size);
+                          const char *path, const void *bytes, int64_t size);
 
 /* Reads a TensorProto alone, as the ONNX project's operator tests store them. *name lives in
  * `arena`; bytes are borrowed for its life. */
@@ -40,12 +40,18 @@ typedef struct QccOnnxTensorReader {
     QccLoc loc;
     int64_t denormals; /* constants that became 0, counted over all tensors */
     QccTable read;     /* blobs, by what they were read from */
+    const char *path;  /* of the model, beside which external data lies; NULL: in memory */
+    QccTable files;    /* of external data */
 } QccOnnxTensorReader;
 
 /* A tensor's data, in place where it is aligned. f32 denormals become 0. `what` names it in
  * messages. */
 QccStatus qcc_onnx_tensor(const QccBlob **out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
                           const char *what);
+
+/* onnx_external.c: where the data of a tensor lies that wants `size` bytes of another file. */
+QccStatus qcc_onnx_external(QccWireSpan *out, QccOnnxTensorReader *r, const Onnx__TensorProto *t,
+                            const char *what, int64_t size);
 
 /* The numbers of an attribute. */
 const QccBlob *qcc_onnx_list(QccOnnxTensorReader *r, QccDtype dtype, size_t n, const void *values);

@@ -181,6 +181,9 @@ QccStatus qcc_onnx_reshape_to(QccOnnxNode *n)
         zero |= allow_zero && attrs.shape.v[i] == 0;
         dim[i] = qcc_dim(attrs.shape.v[i]);
     }
+    int64_t count, bytes;
+    if (zero && !qcc_extents_count(&count, &bytes, x->type->dtype, attrs.shape.n, attrs.shape.v))
+        return qcc_onnx_wrong(n, "has a shape that is negative or too large");
     if (zero && qcc_type_count(x->type) == 0) {
         return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), attrs.shape.n, dim);
     }

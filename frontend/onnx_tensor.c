@@ -73,18 +73,35 @@ static QccStatus wrong_length(const QccOnnxTensorReader *r, const char *what, si
                      (long long)wanted);
 }
 
-/* Raw data: little-endian, dense; used in place where it is aligned. */
-static QccStatus from_raw(const void **data, bool *owned, QccOnnxTensorReader *r,
-                          const Onnx__TensorProto *t, const char *what, QccDtype dtype,
-                          int64_t count)
+static bool is_external(const Onnx__TensorProto *t)
+{
+    return t->has_data_location && t->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
+}
+
+static QccStatus find_raw(QccWireSpan *out, const QccOnnxTensorReader *r,
+                          const Onnx__TensorProto *t, const char *what)
 {
     uint32_t number = 0;
     if (t->raw_data.len == sizeof number) memcpy(&number, t->raw_data.data, sizeof number);
     if (t->raw_data.len != sizeof number || number >= (uint64_t)r->wire->nspan) {
         return qcc_error(r->d, r->loc, "%s has no raw data", what);
     }
-    QccWireSpan span = r->wire->span[number];
+    *out = r->wire->span[number];
+    return QCC_OK;
+}
+
+/* Raw data: little-endian, dense; used in place where it is aligned. */
+static QccStatus from_raw(const void **data, bool *owned, QccOnnxTensorReader *r,
+                          const Onnx__TensorProto *t, const char *what, QccDtype dtype,
+                          int64_t count)
+{
+    QccWireSpan span;
     int64_t size = qcc_dtype_size(dtype, count);
+    if (is_external(t)) {
+        QCC_TRY(qcc_onnx_external(&span, r, t, what, size));
+    } else {
+        QCC_TRY(find_raw(&span, r, t, what));
+    }
     if (span.size != size) return wrong_length(r, what, (size_t)span.size, size, "bytes");
     *data = span.data;
     if ((uintptr_t)span.data % (uintptr_t)qcc_dtype_size(dtype, 1)) {
@@ -187,19 +204,14 @@ static QccStatus read_tensor(const QccBlob **out, QccOnnxTensorReader *r,
         return qcc_fail(r->d, QCC_ERROR_UNSUPPORTED, r->loc, "%s has element type %s", what,
                         qcc_onnx_dtype_name(r->scratch, t->data_type));
     }
-    if (t->n_external_data ||
-        (t->has_data_location && t->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT)) {
-        return qcc_fail(r->d, QCC_ERROR_UNSUPPORTED, r->loc,
-                        "the data of %s lies in another file, which is not read", what);
-    }
     if (t->segment) {
         return qcc_fail(r->d, QCC_ERROR_UNSUPPORTED, r->loc, "%s is stored in segments", what);
     }
     int64_t count;
     QCC_TRY(check_dims(r, t, what, dtype, &count));
     const void *data = NULL;
-    bool owned = !t->has_raw_data;
-    if (t->has_raw_data) {
+    bool raw = t->has_raw_data || is_external(t), owned = !raw;
+    if (raw) {
         QCC_TRY(from_raw(&data, &owned, r, t, what, dtype, count));
     } else {
         QCC_TRY(from_typed(&data, r, t, what, dtype, count));
@@ -274,6 +286,7 @@ QccStatus qcc_onnx_read_tensor(const QccBlob **out, const char **name, QccIr *ir
     QccOnnxTensorReader r = {
         .arena = arena, .scratch = arena, .wire = &wire, .d = &ir->diags, .loc = loc};
     qcc_table_init(&r.read, arena);
+    qcc_table_init(&r.files, arena);
     *name = t->name ? t->name : "";
     return qcc_onnx_tensor(out, &r, t, "the tensor");
 }

@@ -49,12 +49,6 @@ static int64_t aligned(int64_t offset)
     return (offset + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static void pad_to(QccBuf *buf, int64_t end)
-{
-    static const char zeros[ALIGN];
-    qcc_buf_add(buf, zeros, end - buf->len);
-}
-
 static void put_section(QccBuf *buf, uint32_t kind, int64_t offset, int64_t size, uint64_t checksum)
 {
     put32(buf, kind);
@@ -82,14 +76,13 @@ static int64_t put_blob_rows(QccBuf *rows, const QccBlobTable *table, int64_t of
     return offset;
 }
 
-void qcc_model_bin_write(QccBuf *buf, const QccModule *m)
+QccPiece *qcc_model_bin_pieces(QccArena *arena, const QccModule *m, int *n)
 {
-    QccArena *scratch = qcc_arena_sub(buf->arena);
+    static const char zeros[ALIGN];
     QccBlobTable table = {0};
-    QccBuf text, rows, head;
-    qcc_buf_init(&text, scratch);
-    qcc_buf_init(&rows, scratch);
-    qcc_buf_init(&head, scratch);
+    QccBuf text, rows, head, front;
+    QccBuf *const all[] = {&text, &rows, &head, &front};
+    for (int i = 0; i < 4; i++) qcc_buf_init(all[i], arena);
     qcc_module_print(&text, m, QCC_BLOBS_TABLE, &table);
 
     int64_t text_at = HEADER_BYTES + 3 * SECTION_BYTES;
@@ -103,21 +96,34 @@ void qcc_model_bin_write(QccBuf *buf, const QccModule *m)
     /* The blobs' own checksums stand in their rows, so the data has none as a whole. */
     put_section(&head, SECTION_DATA, data_at, end - data_at, 0);
 
-    int64_t start = buf->len;
-    qcc_buf_add(buf, magic, sizeof magic);
-    put32(buf, VERSION);
-    put32(buf, 3);
-    put64(buf, (uint64_t)end);
-    put64(buf, qcc_blob_hash(head.data, head.len));
-    put64(buf, 0);
-    qcc_buf_add(buf, head.data, head.len);
-    qcc_buf_add(buf, text.data, text.len);
-    qcc_buf_add(buf, rows.data, rows.len);
+    qcc_buf_add(&front, magic, sizeof magic);
+    put32(&front, VERSION);
+    put32(&front, 3);
+    put64(&front, (uint64_t)end);
+    put64(&front, qcc_blob_hash(head.data, head.len));
+    put64(&front, 0);
+    qcc_buf_add(&front, head.data, head.len);
+    qcc_buf_add(&front, text.data, text.len);
+    qcc_buf_add(&front, rows.data, rows.len);
+
+    QccPiece *piece = QCC_NEW_ARRAY(arena, 1 + 2 * (int64_t)table.n, QccPiece);
+    int64_t at = front.len;
+    *n = 0;
+    piece[(*n)++] = (QccPiece){front.data, front.len};
     for (int i = 0; i < table.n; i++) {
-        pad_to(buf, start + aligned(buf->len - start));
-        qcc_buf_add(buf, table.blob[i]->data, table.blob[i]->size);
+        piece[(*n)++] = (QccPiece){zeros, aligned(at) - at};
+        piece[(*n)++] = (QccPiece){table.blob[i]->data, table.blob[i]->size};
+        at = aligned(at) + table.blob[i]->size;
     }
-    pad_to(buf, start + end);
+    return piece;
+}
+
+void qcc_model_bin_write(QccBuf *buf, const QccModule *m)
+{
+    int n;
+    QccArena *scratch = qcc_arena_sub(buf->arena);
+    const QccPiece *piece = qcc_model_bin_pieces(scratch, m, &n);
+    for (int i = 0; i < n; i++) qcc_buf_add(buf, piece[i].bytes, piece[i].size);
     qcc_arena_free(scratch);
 }
 

@@ -19,7 +19,7 @@ typedef struct QccFacade {
     QccStatus (*init)(QccContext *context, const QccContextOptions *options);
     /* Any format; libqcc-rt reads model.bin only. */
     QccStatus (*import)(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                        const void *bytes, int64_t size);
+                        const char *path, const void *bytes, int64_t size);
     /* Data by descriptor, or (spec NULL) the samples of the module. */
     QccStatus (*open_data)(QccDataset **out, QccContext *context, QccArena *arena, const char *spec,
                            const QccModule *module, const QccGraph *graph);
@@ -31,7 +31,7 @@ struct QccContext {
     QccIr *ir;
     QccCache *cache; /* NULL: none */
     const QccFacade *facade;
-    void *registry; /* QccPassRegistry, known to the facade */
+    void *registry;              /* QccPassRegistry, known to the facade */
     QccDiagnosticFn *diagnostic; /* the host's; whatever else ir->diags is led to meanwhile */
     void *diagnostic_user;
     QccProgressFn *progress;

@@ -30,7 +30,8 @@ static QccStatus open_model(void *user)
     const char *name = qcc_strdup(arena, o->name);
     if (o->path) QCC_TRY(qcc_map_file(arena, &c->ir->diags, o->path, &o->bytes, &o->size));
     m->file_bytes = o->size;
-    if (c->facade) return c->facade->import(&m->module, c->ir, arena, name, o->bytes, o->size);
+    if (c->facade)
+        return c->facade->import(&m->module, c->ir, arena, name, o->path, o->bytes, o->size);
     if (!qcc_model_bin_is(o->bytes, o->size))
         return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){.file = name},
                         "is not a model.bin, and this library reads nothing else; use libqcc");
@@ -175,12 +176,15 @@ static QccStatus save_or_print(void *user)
     QccBuf buf;
     qcc_buf_init(&buf, s->arena);
     if (s->path) {
-        if (ends_with(s->path, ".qir"))
+        int n = 1;
+        QccPiece whole, *piece = &whole;
+        if (ends_with(s->path, ".qir")) {
             qcc_module_print(&buf, module, QCC_BLOBS_INLINE, NULL);
-        else
-            qcc_model_bin_write(&buf, module);
-        QccPiece whole = {buf.data, buf.len};
-        return qcc_write_file(s->arena, &s->model->context->ir->diags, s->path, &whole, 1);
+            whole = (QccPiece){buf.data, buf.len};
+        } else {
+            piece = qcc_model_bin_pieces(s->arena, module, &n);
+        }
+        return qcc_write_file(s->arena, &s->model->context->ir->diags, s->path, piece, n);
     }
     if (s->what == QCC_PRINT_SUMMARY)
         summarize(&buf, s->model);
