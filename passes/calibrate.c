@@ -15,7 +15,7 @@
 #include "passes/observers/histogram.h"
 #include "passes/rewrite.h"
 
-enum { VALUES, DEPTHWISE, CHANNELS, NARROW, MINMAX, MOVING_AVERAGE, PERCENTILE, ENTROPY, MSE };
+enum { VALUES, DEPTHWISE, CHANNELS, NARROW, MINMAX, MOVING_AVERAGE, PERCENTILE, MSE };
 
 typedef struct Opts {
     bool report;
@@ -125,7 +125,6 @@ static void count_choice(QccPassCtx *ctx, const QccObserverDef *chosen)
     static const char *const name[] = {[MINMAX] = "minmax",
                                        [MOVING_AVERAGE] = "moving-average",
                                        [PERCENTILE] = "percentile",
-                                       [ENTROPY] = "entropy",
                                        [MSE] = "mse"};
     for (int i = MINMAX; i <= MSE; i++) qcc_pass_count(ctx, i, !strcmp(name[i], chosen->name));
 }
@@ -155,7 +154,7 @@ static void note_range(QccPassCtx *ctx, const Opts *o, const QccObserverDef *def
 }
 
 /* The part of the value's range that a channel takes: between 0 and 1. */
-static double part_of(const QccValue *value, const QccChannelRanges *r, int64_t c)
+static double part_of(const QccValue *value, const QccChannels *r, int64_t c)
 {
     double whole = (double)value->hi - (double)value->lo;
     double lo = fmin((double)r->lo[c], 0), hi = fmax((double)r->hi[c], 0);
@@ -167,7 +166,7 @@ static double part_of(const QccValue *value, const QccChannelRanges *r, int64_t 
 static void measure_channels(QccPassCtx *ctx, const Opts *o, const QccOp *op)
 {
     const QccValue *x = depthwise_input(op);
-    const QccChannelRanges *r = x ? qcc_pass_observed_channels(ctx, x) : NULL;
+    const QccChannels *r = x ? qcc_pass_observed_channels(ctx, x) : NULL;
     if (!r || !x->has_range) return;
     double least = 1;
     int64_t at = 0, narrow = 0;
@@ -219,7 +218,6 @@ const QccPassDef qcc_pass_calibrate = {
                                    [MINMAX] = "values that chose minmax",
                                    [MOVING_AVERAGE] = "values that chose moving-average",
                                    [PERCENTILE] = "values that chose percentile",
-                                   [ENTROPY] = "values that chose entropy",
                                    [MSE] = "values that chose mse",
                                    NULL},
     .makes = (const char *const[]){"calibrated", NULL},

@@ -1,4 +1,5 @@
-/* context - what is behind QccPassCtx. Private to the manager, and to calibrate for the observers.
+/* context - what is behind QccPassCtx. Private to the manager, and to calibrate and quantize for
+ * observers and channels.
  */
 #ifndef QCC_PASSES_CONTEXT_H
 #define QCC_PASSES_CONTEXT_H
@@ -14,11 +15,13 @@ typedef struct QccScopePattern {
 
 typedef struct QccObservations QccObservations;
 
-/* The least and greatest number of each channel, the last dimension; lo > hi: none was finite. */
-typedef struct QccChannelRanges {
+/* What the finite numbers of each channel, an index of the last dimension, were. */
+typedef struct QccChannels {
     int64_t n;
-    float *lo, *hi;
-} QccChannelRanges;
+    float *lo, *hi; /* the least and the greatest; lo > hi: there was none */
+    double *sum;
+    int64_t *count;
+} QccChannels;
 
 struct QccPassCtx {
     QccIr *ir;
@@ -44,11 +47,11 @@ QccStatus qcc_scope_finish(QccPassCtx *ctx);
 
 /* observe.c */
 QccObservations *qcc_observations_new(QccArena *arena);
-/* Asks also for the ranges of the channels of a value that has been asked for, whose last extent is
+/* Asks also for the channels of a value that has been asked for, whose last extent is
  * known. */
 void qcc_pass_observe_channels(QccPassCtx *ctx, const QccValue *value);
 /* What was asked for, or NULL. */
-const QccChannelRanges *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value);
+const QccChannels *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value);
 /* Reads the data once and fills every histogram that was asked for. Nothing asked for: does
  * nothing.
  */

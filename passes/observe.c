@@ -13,7 +13,7 @@ typedef struct Observed {
     const QccValue *value;  /* that was asked for */
     const QccValue *tapped; /* its twin in the graph that runs */
     QccHistogram histogram;
-    QccChannelRanges *channels; /* NULL: nobody asked for them */
+    QccChannels *channels; /* NULL: nobody asked for them */
 } Observed;
 
 struct QccObservations {
@@ -49,7 +49,7 @@ const QccHistogram *qcc_pass_observed(QccPassCtx *ctx, const QccValue *value)
     return item ? &item->histogram : NULL;
 }
 
-const QccChannelRanges *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value)
+const QccChannels *qcc_pass_observed_channels(QccPassCtx *ctx, const QccValue *value)
 {
     const Observed *item = find_observed(ctx, value);
     return item ? item->channels : NULL;
@@ -79,10 +79,12 @@ void qcc_pass_observe_channels(QccPassCtx *ctx, const QccValue *value)
     Observed *item = find_observed(ctx, value);
     int64_t n = value->type->dim[value->type->rank - 1].n;
     if (!item || item->channels) return;
-    item->channels = QCC_NEW(o->arena, QccChannelRanges);
+    item->channels = QCC_NEW(o->arena, QccChannels);
     item->channels->n = n;
     item->channels->lo = QCC_NEW_ARRAY(o->arena, n, float);
     item->channels->hi = QCC_NEW_ARRAY(o->arena, n, float);
+    item->channels->sum = QCC_NEW_ARRAY(o->arena, n, double);
+    item->channels->count = QCC_NEW_ARRAY(o->arena, n, int64_t);
     for (int64_t c = 0; c < n; c++) {
         item->channels->lo[c] = INFINITY;
         item->channels->hi[c] = -INFINITY;
@@ -126,19 +128,21 @@ static Observed *find_tapped(const QccObservations *o, const QccValue *value)
     return lo < o->n && o->by_tapped[lo]->tapped == value ? o->by_tapped[lo] : NULL;
 }
 
-static void widen_channels(QccChannelRanges *r, const float *x, int64_t count)
+static void add_to_channels(QccChannels *r, const float *x, int64_t count)
 {
     for (int64_t i = 0, c = 0; i < count; i++, c = c + 1 < r->n ? c + 1 : 0) {
         if (!isfinite(x[i])) continue;
         if (x[i] < r->lo[c]) r->lo[c] = x[i];
         if (x[i] > r->hi[c]) r->hi[c] = x[i];
+        r->sum[c] += (double)x[i];
+        r->count[c]++;
     }
 }
 
 static void count_reals(Observed *item, const float *x, int64_t count)
 {
     qcc_histogram_add(&item->histogram, x, count);
-    if (item->channels) widen_channels(item->channels, x, count);
+    if (item->channels) add_to_channels(item->channels, x, count);
 }
 
 static QccStatus count_tensor(void *user, const QccValue *value, const QccTensor *tensor)

@@ -11,6 +11,7 @@
 #include "passes/quantize.h"
 
 #include "ir/qmath.h"
+#include "passes/context.h"
 
 enum { QUANTIZED, IN_FLOAT, WEIGHTS, INSERTED };
 
@@ -38,12 +39,18 @@ static bool is_in(const QccQuantizer *z, const QccOp *op)
     return p && p->in;
 }
 
-/* Whether every operand that is computed has a range; indices need none. */
+/* Whether operand i is a number to compute with: no index, no condition. */
+static bool is_number(const QccOp *op, int i)
+{
+    return op->in[i].value && !qcc_op_is_index(op, i) && op->in[i].value->type->dtype != QCC_BOOL;
+}
+
+/* Whether every number that is computed has a range. */
 static bool operands_known(const QccOp *op)
 {
     for (int i = 0; i < op->nin; i++) {
         const QccValue *value = qcc_op_in(op, i);
-        if (qcc_is_data(value) && !qcc_op_is_index(op, i) && !has_params(value)) return false;
+        if (is_number(op, i) && qcc_is_data(value) && !has_params(value)) return false;
     }
     return true;
 }
@@ -51,8 +58,7 @@ static bool operands_known(const QccOp *op)
 static bool reads_constant(const QccOp *op)
 {
     for (int i = 0; i < op->nin; i++) {
-        if (!op->in[i].value || qcc_op_is_index(op, i)) continue;
-        if (!qcc_is_data(op->in[i].value)) return true;
+        if (is_number(op, i) && !qcc_is_data(op->in[i].value)) return true;
     }
     return false;
 }
@@ -167,7 +173,7 @@ static bool is_wanted(const QccQuantizer *z, const QccValue *value)
 {
     if (!qcc_is_data(value) || is_inner(z, value)) return false;
     for (const QccUse *use = value->uses; use; use = use->next) {
-        if (is_in(z, use->user)) return true;
+        if (is_in(z, use->user) && is_number(use->user, use->index)) return true;
     }
     return false;
 }
@@ -185,7 +191,9 @@ static void add_value(QccQuantizer *z, QccValue *value)
  * other readers of it should not lose precision for a neighbour's range. */
 static bool needs_own(const QccOp *op, const QccValue *value)
 {
-    return op->nin > 1 && qcc_value_use_count(value) > 1;
+    int numbers = 0;
+    for (int i = 0; i < op->nin; i++) numbers += is_number(op, i);
+    return numbers > 1 && qcc_value_use_count(value) > 1;
 }
 
 static void unite_same_scale(QccQuantizer *z, QccOp *op)
@@ -304,7 +312,7 @@ static QccStatus rewrite_same_scale(QccQuantizer *z, QccOp *op)
     const QccQuant *want = op->out[0].type->quant;
     for (int i = 0; i < op->nin; i++) {
         QccValue *value = qcc_op_in(op, i), *own;
-        if (!value || value->type->quant == want || !want || qcc_op_is_index(op, i)) continue;
+        if (!want || !is_number(op, i) || value->type->quant == want) continue;
         QCC_TRY(qcc_make_quantize(&own, z->g, op, value, QCC_U8, want));
         qcc_op_set_operand(op, i, own);
         qcc_pass_count(z->ctx, INSERTED, 1);
@@ -377,17 +385,37 @@ static QccStatus rewrite(QccQuantizer *z)
 
 static const char *const weights_names[] = {"per-channel", "per-tensor", NULL};
 static const char *const activations_names[] = {"asymmetric", "symmetric", NULL};
+static const char *const bias_names[] = {"rounded", "corrected", NULL};
 
 static const QccField fields[] = {
     {"weights", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, weights), "per-channel", 0, 0,
      weights_names, "one scale for each output channel, or one for the whole weight"},
     {"activations", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, activations), "asymmetric", 0, 0,
      activations_names, "whether 0 may lie anywhere in the range, or only in the middle"},
+    {"bias", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, bias), "rounded", 0, 0, bias_names,
+     "rounded as it is, or corrected by what rounding the weights adds on the mean of the data"},
     {"only", QCC_FIELD_STRINGS, offsetof(QccQuantizeOpts, only), "[]", 0, 0, NULL,
      "regular expressions over nodes, values and ops: quantize these ops and no others"},
     {"exclude", QCC_FIELD_STRINGS, offsetof(QccQuantizeOpts, exclude), "[]", 0, 0, NULL,
      "regular expressions over nodes, values and ops: leave these ops in float"},
     {0}};
+
+/* Asks for the means of what contractions read. */
+static QccStatus observe(QccPassCtx *ctx, QccGraph *g, const void *opts)
+{
+    const QccQuantizeOpts *o = opts;
+    if (o->bias != QCC_BIAS_CORRECTED) return QCC_OK;
+    QCC_FOR_OPS(op, g)
+    {
+        if (op->def->quant.kind != QCC_QUANT_AFFINE || !op->def->quant.bias) continue;
+        const QccValue *x = op->in[0].value;
+        if (!qcc_is_data(x) || x->type->dtype != QCC_F32 || x->type->quant) continue;
+        /* As many samples as calibrate wants, if it stands in the row. */
+        if (!qcc_pass_observed(ctx, x)) qcc_pass_observe(ctx, x, 0);
+        qcc_pass_observe_channels(ctx, x);
+    }
+    return QCC_OK;
+}
 
 static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
 {
@@ -424,5 +452,6 @@ const QccPassDef qcc_pass_quantize = {
                                    NULL},
     .needs = (const char *const[]){"calibrated", NULL},
     .makes = (const char *const[]){"quantized", NULL},
+    .observe = observe,
     .run = run,
 };

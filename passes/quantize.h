@@ -8,6 +8,7 @@
 typedef struct QccQuantizeOpts {
     enum { QCC_WEIGHTS_PER_CHANNEL, QCC_WEIGHTS_PER_TENSOR } weights;
     enum { QCC_ACTIVATIONS_ASYMMETRIC, QCC_ACTIVATIONS_SYMMETRIC } activations;
+    enum { QCC_BIAS_ROUNDED, QCC_BIAS_CORRECTED } bias;
     QccStrings only, exclude;
 } QccQuantizeOpts;
 
@@ -18,7 +19,7 @@ typedef struct QccWeights {
     int8_t *w;    /* [channels][per_channel] */
     const QccQuant *quant;
     float *bias_scale; /* [channels] */
-    int32_t *bias;     /* [channels]; NULL: the op has none */
+    int32_t *bias;     /* [channels]; NULL: none is needed */
 } QccWeights;
 
 typedef struct QccOpPlan {

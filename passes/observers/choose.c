@@ -3,7 +3,8 @@
  * Best is the largest signal-to-noise ratio of what the histogram saw, quantized into that range;
  * the signal being the same, that is the least squared error. It is measured over the histogram and
  * not by running the network: what one tensor loses by itself depends on its distribution alone,
- * and so every candidate can be tried on every tensor at no cost in runs.
+ * and so every candidate can be tried on every tensor at no cost in runs. entropy is none: it
+ * chooses among the ranges of which mse chooses the one with the least squared error.
  */
 #include "passes/observers/choose.h"
 
@@ -18,8 +19,9 @@
 
 /* Among equals the first. */
 static const QccObserverDef *const candidate[] = {
-    &qcc_observer_minmax,     &qcc_observer_moving_average,
-    &qcc_observer_percentile, &qcc_observer_entropy,
+    &qcc_observer_minmax,
+    &qcc_observer_moving_average,
+    &qcc_observer_percentile,
     &qcc_observer_mse,
 };
 
@@ -30,10 +32,12 @@ const QccObserverDef *qcc_choose_observer(const QccHistogram *h, const void *opt
 {
     const QccObserverDef *best = NULL;
     double least = INFINITY;
+    int first = 0, last = -1;
+    qcc_histogram_span(h, &first, &last);
     for (int i = 0; i < CANDIDATES; i++) {
         float l, r;
         candidate[i]->estimate(h, opts, levels, &l, &r);
-        double error = qcc_range_error(h, l < 0 ? l : 0, r > 0 ? r : 0, levels);
+        double error = qcc_range_error(h, first, last, l < 0 ? l : 0, r > 0 ? r : 0, levels, least);
         if (best && !(error < least)) continue;
         best = candidate[i];
         least = error;

@@ -20,7 +20,7 @@ void qcc_clipping_search(const QccHistogram *h, QccRangeCost *cost, int levels, 
     for (int i = STEPS; i >= LEAST; i--) {
         double threshold = side * i / STEPS;
         double l = min < -threshold ? -threshold : min, r = max > threshold ? threshold : max;
-        double c = cost(h, first, last, l, r, levels);
+        double c = cost(h, first, last, l, r, levels, best);
         if (c >= best) continue;
         best = c;
         *lo = (float)l;

@@ -4,9 +4,10 @@
 
 #include "passes/observers/histogram.h"
 
-/* What a range costs; the bins [first, last] are all that are not empty. */
+/* What a range costs; the bins [first, last] are all that are not empty. What costs `limit` or more
+ * need not be added up to the end. */
 typedef double QccRangeCost(const QccHistogram *h, int first, int last, double lo, double hi,
-                            int levels);
+                            int levels, double limit);
 
 /* Shrinks the range seen towards zero in steps of 1/128 of its larger side (a side is clipped only
  * once the threshold reaches it) and gives the cheapest; among equals the widest. */

@@ -27,8 +27,9 @@ static int bin_of(const QccHistogram *h, double x, int first, int last)
 /* p: counts inside [lo, hi], what lies outside added to the end bins. q: the counts inside without
  * those, each of the `levels` steps spread evenly over its bins that are not empty. */
 static double divergence(const QccHistogram *h, int first, int last, double lo, double hi,
-                         int levels)
+                         int levels, double limit)
 {
+    (void)limit; /* terms of either sign */
     int begin = bin_of(h, lo, first, last), end = bin_of(h, hi, first, last);
     int64_t below = 0, above = 0;
     for (int k = first; k < begin; k++) below += counts_at(h, k);

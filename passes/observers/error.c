@@ -3,13 +3,12 @@
 
 #include <math.h>
 
-double qcc_range_error(const QccHistogram *h, double lo, double hi, int levels)
+double qcc_range_error(const QccHistogram *h, int first, int last, double lo, double hi, int levels,
+                       double limit)
 {
     double scale = (hi - lo) / (levels - 1), sum = 0;
     double zero = scale > 0 ? rint(-lo / scale) : 0;
-    int first, last;
-    if (!qcc_histogram_span(h, &first, &last)) return 0;
-    for (int k = first; k <= last; k++) {
+    for (int k = first; k <= last && sum < limit; k++) {
         int64_t n = qcc_histogram_at(h, k);
         if (n == 0) continue;
         double x = (qcc_histogram_edge(h, k) + qcc_histogram_edge(h, k + 1)) / 2;

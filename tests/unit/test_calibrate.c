@@ -1,5 +1,5 @@
-/* test_calibrate - the channels that a depthwise convolution reads, against what the samples hold.
- */
+/* test_calibrate - channels: those that a depthwise convolution reads, and the means that biases
+ * are corrected by, against what the samples hold. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -48,17 +48,35 @@ static bool keep(void *user, const void *bytes, size_t size)
     return true;
 }
 
-static void measure_channels(Fixture *f)
+static void fill(Data *d)
 {
     static const float scale[CHANNELS] = {1, 0.3F, 0.05F, 0.002F};
-    static Data d;
-    float lo = 0, hi = 0, least[CHANNELS] = {0}, greatest[CHANNELS] = {0};
     QccRandom r;
     qcc_random_init(&r, 3);
+    for (int i = 0; i < SAMPLES * ELEMENTS; i++)
+        d->x[i / ELEMENTS][i % ELEMENTS] = qcc_random_f32(&r, -4, 1) * scale[i % CHANNELS];
+}
+
+static void run_over(Fixture *f, Data *d, QccModule *m, const char *yaml)
+{
+    QccPipeline *p;
+    QccPassRun run = {
+        .open_data = open_data, .data_user = d, .stats = true, .print = keep, .print_user = d};
+    ck_assert_int_eq(qcc_pipeline_parse(&p, qcc_pass_registry_new(f->arena), f->ir, f->arena,
+                                        "p.yaml", yaml, (int64_t)strlen(yaml), NULL, m->graph),
+                     QCC_OK);
+    ck_assert_msg(qcc_pipeline_run(p, m, &run) == QCC_OK, "%s", f->said);
+}
+
+static void measure_channels(Fixture *f)
+{
+    static Data d;
+    float lo = 0, hi = 0, least[CHANNELS] = {0}, greatest[CHANNELS] = {0};
+    fill(&d);
     for (int s = 0; s < SAMPLES; s++) {
         for (int i = 0; i < ELEMENTS; i++) {
             int c = i % CHANNELS;
-            float x = d.x[s][i] = qcc_random_f32(&r, -4, 1) * scale[c];
+            float x = d.x[s][i];
             lo = fminf(lo, x);
             hi = fmaxf(hi, x);
             least[c] = fminf(least[c], x);
@@ -70,14 +88,7 @@ static void measure_channels(Fixture *f)
     ck_assert_int_eq(narrow, 2);
 
     QccModule *m = parse_text(f, graph);
-    const char yaml[] = "qcc: 1\npasses: [calibrate: {report: true}]\n";
-    QccPipeline *p;
-    QccPassRun run = {
-        .open_data = open_data, .data_user = &d, .stats = true, .print = keep, .print_user = &d};
-    ck_assert_int_eq(qcc_pipeline_parse(&p, qcc_pass_registry_new(f->arena), f->ir, f->arena,
-                                        "p.yaml", yaml, sizeof yaml - 1, NULL, m->graph),
-                     QCC_OK);
-    ck_assert_int_eq(qcc_pipeline_run(p, m, &run), QCC_OK);
+    run_over(f, &d, m, "qcc: 1\npasses: [calibrate: {report: true}]\n");
     ck_assert_str_eq(d.printed,
                      "         3  calibrate: values\n"
                      "         1  calibrate: inputs of depthwise convolutions\n"
@@ -99,11 +110,70 @@ START_TEST(channels_of_depthwise_inputs)
 }
 END_TEST
 
+/* Two groups of two channels; no weight but the largest of a group is a multiple of its scale. */
+static const char biases[] = "qir 1\n"
+                             "graph @g(%x: f32[1,3,3,4]) {\n"
+                             "  %w = const [1, 0.3337, 0.25, -0.5021] : f32[2,1,1,2]\n"
+                             "  %v = const [0.9, 0.111, 0.222, 0.333] : f32[1,4]\n"
+                             "  %b = const [0.125] : f32[1]\n"
+                             "  %c = conv2d %x, %w {groups: 2} : f32[1,3,3,2]\n"
+                             "  %d = fc %x, %v, %b : f32[1,3,3,1]\n"
+                             "  return %c, %d\n"
+                             "}\n";
+
+/* What `largest` / 127 as a scale makes of w. */
+static double error_of(double w, double largest)
+{
+    double scale = largest / 127;
+    return rint(w / scale) * scale - w;
+}
+
+static void expect_bias(const QccValue *bias, int i, double want)
+{
+    const QccBlob *blob = qcc_value_const(bias);
+    ck_assert(blob && blob->dtype == QCC_I32 && i < blob->dim[0]);
+    double step = (double)((const float *)bias->type->quant->scale->data)[i];
+    double got = ((const int32_t *)blob->data)[i] * step;
+    ck_assert_msg(fabs(got - want) <= 0.51 * step, "bias %d is %g, not %g; a step is %g", i, got,
+                  want, step);
+}
+
+static void correct_biases(Fixture *f)
+{
+    static Data d;
+    double mean[CHANNELS] = {0};
+    fill(&d);
+    for (int i = 0; i < SAMPLES * ELEMENTS; i++)
+        mean[i % CHANNELS] += (double)d.x[i / ELEMENTS][i % ELEMENTS] / (SAMPLES * PIXELS);
+    QccModule *m = parse_text(f, biases);
+    run_over(f, &d, m, "qcc: 1\npasses: [calibrate, quantize: {bias: corrected}]\n");
+    const QccOp *conv = qcc_graph_result(m->graph, 0)->def, *fc = conv->next;
+    while (strcmp(fc->def->name, "fc") != 0) fc = fc->next;
+    ck_assert_int_eq(conv->nin, 3);
+    expect_bias(conv->in[2].value, 0, -error_of(0.3337, 1) * mean[1]);
+    expect_bias(conv->in[2].value, 1, -error_of(0.25, 0.5021) * mean[2]);
+    expect_bias(fc->in[2].value, 0,
+                0.125 - error_of(0.111, 0.9) * mean[1] - error_of(0.222, 0.9) * mean[2] -
+                    error_of(0.333, 0.9) * mean[3]);
+
+    m = parse_text(f, biases);
+    run_over(f, &d, m, "qcc: 1\npasses: [calibrate, quantize]\n");
+    conv = qcc_graph_result(m->graph, 0)->def;
+    ck_assert_int_eq(conv->nin, 2);
+}
+
+START_TEST(biases_are_corrected)
+{
+    with_ir(correct_biases);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("calibrate");
     TCase *tc = tcase_create("calibrate");
     tcase_add_test(tc, channels_of_depthwise_inputs);
+    tcase_add_test(tc, biases_are_corrected);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -20,7 +20,7 @@ enum { IMAGES = 8, BATCH = 64, PIXELS = 24 * 24, CLASSES = 10 };
 /* XXH3-64 of the logits of the first 8 test images, f32[8,10]. It changes when quantization gives
  * other parameters, never by a change of engine: then find out which, and say so in CHANGELOG.md.
  */
-static const uint64_t golden = 0x78904bae1d371910;
+static const uint64_t golden = 0xc09898a01f930c1b;
 
 static QccContext *context;
 static QccModel *model; /* quantized */
