@@ -160,20 +160,26 @@ void qcc_remark_add(QccRemarks *remarks, const QccOp *op, const char *why)
     r->why = why;
 }
 
+/* A fused op is its body's ops; a loop that has a body is an op like any other. */
+static bool is_fused(const QccOp *op)
+{
+    return (op->def->traits & QCC_TRAIT_FUSED) != 0;
+}
+
 static const char *why_one(const Search *s, const QccOp *op)
 {
     const Remark *remark = find_remark(s->remarks, op);
     if (remark) return remark->why;
     bool converts = op->def == &qcc_op_quantize || op->def == &qcc_op_dequantize;
-    bool none = op->def->quant.kind == QCC_QUANT_FLOAT && !converts && !op->body;
+    bool none = op->def->quant.kind == QCC_QUANT_FLOAT && !converts && !is_fused(op);
     return none ? qcc_sprintf(s->scratch, "'%s' has no quantized form", op->def->name) : NULL;
 }
 
-/* The op that keeps `op` in float, itself or one in its body, and the reason. */
+/* The op that keeps `op` in float, itself or one that it has fused, and the reason. */
 static const QccOp *reason_of(const Search *s, const QccOp *op, const char **why)
 {
     *why = why_one(s, op);
-    if (*why || !op->body) return op;
+    if (*why || !is_fused(op)) return op;
     QCC_FOR_OPS(inner, op->body)
     {
         *why = why_one(s, inner);
@@ -185,7 +191,7 @@ static const QccOp *reason_of(const Search *s, const QccOp *op, const char **why
 /* What op computes by: the op, or the one that a body begins with. */
 static const char *kind_of(const QccOp *op)
 {
-    return op->body && op->body->first ? op->body->first->def->name : op->def->name;
+    return is_fused(op) && op->body->first ? op->body->first->def->name : op->def->name;
 }
 
 static void put_reason(QccBuf *buf, const Search *s, const QccOp *op, Border border)
