@@ -204,7 +204,7 @@ static void normalize(QccKernel *k)
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-static int find_kernel(QccLowering *l, QccKernel *k)
+int qcc_find_kernel(QccLowering *l, QccKernel *k)
 {
     QccLowered *out = l->out;
     QccBuf text;
@@ -235,7 +235,7 @@ void qcc_add_kernel(QccLowering *l, QccKernel *k, const QccRef *ref, const QccOp
     for (int i = 0; i < k->rank; i++)
         if (k->extent[i] == 0) return;
     qcc_choose_variant(k, l->target);
-    int kernel = find_kernel(l, k);
+    int kernel = qcc_find_kernel(l, k);
     QccStep *step = qcc_add_step(l, QCC_STEP_KERNEL, op, value, k->narg);
     step->kernel = kernel;
     step->work = qcc_kernel_work(k, l->target->lanes);

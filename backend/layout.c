@@ -305,8 +305,13 @@ void qcc_plan_layouts(QccLowering *l)
 
     for (int i = 0; i < l->g->nparam; i++) {
         QccValueInfo *info = qcc_lowering_value(l, l->g->param[i]);
+        const QccValue *always = qcc_body_operand(l->g->param[i]);
         info->placed = true;
         info->spot.ref = (QccRef){QCC_BUFFER_INPUT, i, 0};
+        if (qcc_value_const(always)) {
+            info->spot.ref = (QccRef){QCC_BUFFER_CONST, -1, 0};
+            info->alias = always;
+        }
         qcc_layout_dense(&info->spot.layout, info->value->type);
     }
     for (int i = l->nop - 1; i >= 0; i--) {

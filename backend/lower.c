@@ -15,6 +15,7 @@ QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const 
         .target = target,
         .taps = options && options->taps,
         .pool = options ? options->pool : NULL,
+        .body = options && options->body,
         .out = QCC_NEW(arena, QccLowered),
     };
     l->out->graph = g;
@@ -30,4 +31,20 @@ QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const 
     QCC_TRY(qcc_plan_memory(l));
     *out = l->out;
     return QCC_OK;
+}
+
+bool qcc_lowered_next(const QccLowered *l, QccCursor *at)
+{
+    at->step++;
+    if (at->loop < l->nloop) {
+        const QccLoop *loop = &l->loop[at->loop];
+        bool end = at->step == loop->first + loop->count;
+        if (end && ++at->round < l->step[loop->first].rounds) {
+            at->step = loop->first;
+        } else if (end) {
+            at->round = 0;
+            at->loop++;
+        }
+    }
+    return at->step < l->nstep;
 }

@@ -22,6 +22,12 @@ typedef struct QccRef {
     int64_t offset; /* bytes */
 } QccRef;
 
+/* How a reference moves on inside of a loop: in round t it is bytes * (t & mask) further. */
+typedef struct QccTurn {
+    int64_t bytes;
+    int64_t mask; /* -1: on with each round; 1: to and fro; 0: it stays */
+} QccTurn;
+
 typedef enum QccStepKind {
     QCC_STEP_KERNEL,
     QCC_STEP_FILL, /* writes the halo of a value with its zero point (or 0.0f) */
@@ -39,8 +45,15 @@ typedef struct QccStep {
     const QccLayout *layout; /* FILL: what lies in the halos is written, nothing else */
     uint32_t fill;           /* FILL: the element's bits */
     QccDtype fill_dtype;
-    int64_t work; /* KERNEL: work units */
+    int64_t work;        /* KERNEL: work units */
+    const QccTurn *turn; /* inside of a loop: one a reference; NULL outside */
+    int64_t rounds;      /* how often a run takes it */
 } QccStep;
+
+/* Steps that are taken again and again: those of the body of a scan. */
+typedef struct QccLoop {
+    int first, count; /* at least one, with equal rounds */
+} QccLoop;
 
 /* Where a value lies, for qcc dump --plan and for taps. */
 typedef struct QccPlacement {
@@ -61,6 +74,9 @@ typedef struct QccLowered {
     int nstep;
     int64_t step_cap;
     QccStep *step;
+    int nloop; /* in the order of their steps; none within another */
+    int64_t loop_cap;
+    QccLoop *loop;
     int nconst;
     int64_t const_cap;
     const QccBlob **constant; /* 64-byte aligned data; followed by QCC_READ_SLACK bytes where a
@@ -81,6 +97,7 @@ typedef struct QccPackPool {
 typedef struct QccLowerOptions {
     bool taps;         /* every value of the top level keeps a place of its own until the end */
     QccPackPool *pool; /* NULL: packed weights lie in the lowering's arena */
+    bool body;         /* of a loop: parameters can be read QCC_READ_SLACK bytes past their ends */
 } QccLowerOptions;
 
 /* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed.
@@ -89,6 +106,20 @@ typedef struct QccLowerOptions {
  * same size of element): every element is read before it is written, and written once. */
 QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const QccTarget *target,
                     const QccLowerOptions *options);
+
+/* Where a run is. Begins as {.step = -1}. */
+typedef struct QccCursor {
+    int step, loop;
+    int64_t round; /* of the loop that it is in, else 0 */
+} QccCursor;
+
+/* Goes on to the next step that a run takes; false: there is none. */
+bool qcc_lowered_next(const QccLowered *l, QccCursor *at);
+/* How far reference i of the step is moved in that round, in bytes. */
+static inline int64_t qcc_step_offset(const QccStep *step, int i, int64_t round)
+{
+    return step->turn ? step->turn[i].bytes * (round & step->turn[i].mask) : 0;
+}
 
 /* Gives i8 activations of g the type u8 with the same reals (zero + 128), which is what kernels of
  * contractions read; without it such contractions run through eval. Nothing changes when there is

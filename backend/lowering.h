@@ -3,6 +3,7 @@
  *   ops.c      what every op is: a view, a map, an anchor with its epilogue, or eval
  *   layout.c   where every value lies: halos, views, concatenations and maps in place
  *   steps.c    one op becomes steps: copies in front of it, its kernels, or eval
+ *   loops.c    a scan becomes a loop over the steps of its body
  *   kernels.c  one description is finished: epilogue, merged dimensions, variant, constants
  *   plan.c     lifetimes and offsets of the buffers
  *
@@ -65,6 +66,7 @@ typedef struct QccLowering {
     const QccTarget *target;
     bool taps;
     QccPackPool *pool; /* NULL: none */
+    bool body;         /* of a loop: see QccLowerOptions */
     QccLowered *out;
     QccTable values; /* QccValueInfo by value */
     int nop;
@@ -104,7 +106,16 @@ void qcc_emit_steps(QccLowering *l);
 QccStep *qcc_add_step(QccLowering *l, QccStepKind kind, const QccOp *op, const QccValue *value,
                       int nref);
 
+/* Where v lies. Constants get their number here, at their first reader. */
+QccSpot qcc_lowering_spot(QccLowering *l, const QccValue *v);
+
+/* ---- loops.c */
+/* The steps of a scan; false: it is none, or stands within another, and runs through eval. */
+bool qcc_emit_loop(QccLowering *l, const QccOpPlan *plan);
+
 /* ---- kernels.c */
+/* The number of an equal kernel, which is added when there is none. */
+int qcc_find_kernel(QccLowering *l, QccKernel *k);
 /* Finishes the description (merges dimensions, chooses the variant, finds an equal kernel) and adds
  * its step. ref[k] belongs to argument k; weight != NULL is packed as argument `packed`. */
 void qcc_add_kernel(QccLowering *l, QccKernel *k, const QccRef *ref, const QccOp *op,

@@ -18,19 +18,26 @@ static int64_t padded(const QccPlanBuffer *b)
     return (b->bytes + ALIGNMENT - 1) & -ALIGNMENT;
 }
 
-static void touch(QccLowering *l, const QccRef *ref, int step)
+static void touch(QccLowering *l, const QccRef *ref, int first, int last)
 {
     if (ref->kind != QCC_BUFFER_ARENA) return;
     QccPlanBuffer *b = &l->buffer[ref->index];
-    if (b->first < 0) b->first = step;
-    b->last = step;
+    if (b->first < 0) b->first = first;
+    b->last = last;
 }
 
 static void find_lifetimes(QccLowering *l)
 {
     const QccLowered *out = l->out;
-    for (int i = 0; i < out->nstep; i++)
-        for (int j = 0; j < out->step[i].nref; j++) touch(l, &out->step[i].ref[j], i);
+    int loop = 0;
+    for (int i = 0; i < out->nstep; i++) {
+        while (loop < out->nloop && out->loop[loop].first + out->loop[loop].count <= i) loop++;
+        bool inside = loop < out->nloop && out->loop[loop].first <= i;
+        /* What a loop touches lives until its last round is over. */
+        int first = inside ? out->loop[loop].first : i;
+        int last = inside ? first + out->loop[loop].count - 1 : i;
+        for (int j = 0; j < out->step[i].nref; j++) touch(l, &out->step[i].ref[j], first, last);
+    }
     for (int i = 0; i < l->nbuffer; i++)
         if (l->buffer[i].keep && l->buffer[i].first >= 0) l->buffer[i].last = out->nstep - 1;
 }
@@ -203,5 +210,10 @@ void qcc_lowered_print_plan(QccBuf *buf, const QccLowered *l)
         print_halo(buf, &p->layout);
         qcc_buf_printf(buf, "  %s%s  %d..%d\n", p->alias ? "%" : "-",
                        p->alias ? p->alias->name : "", p->first, p->last);
+    }
+    for (int i = 0; i < l->nloop; i++) {
+        const QccLoop *loop = &l->loop[i];
+        qcc_buf_printf(buf, "steps %d..%d are taken %lld times\n", loop->first,
+                       loop->first + loop->count - 1, (long long)l->step[loop->first].rounds);
     }
 }

@@ -17,7 +17,8 @@ QccStep *qcc_add_step(QccLowering *l, QccStepKind kind, const QccOp *op, const Q
     QccLowered *out = l->out;
     out->step = qcc_grow(l->arena, out->step, out->nstep, &out->step_cap, sizeof *out->step);
     QccStep *step = &out->step[out->nstep++];
-    *step = (QccStep){.kind = kind, .op = op, .value = value, .kernel = -1, .nref = nref};
+    *step =
+        (QccStep){.kind = kind, .op = op, .value = value, .kernel = -1, .nref = nref, .rounds = 1};
     step->ref = QCC_NEW_ARRAY(l->arena, nref, QccRef);
     return step;
 }
@@ -28,6 +29,13 @@ static QccRef reference(QccLowering *l, const QccValue *v, const QccSpot *spot)
     if (spot->ref.kind != QCC_BUFFER_CONST) return spot->ref;
     while (!qcc_value_const(v)) v = qcc_lowering_value(l, v)->alias;
     return (QccRef){QCC_BUFFER_CONST, qcc_add_constant(l, qcc_value_const(v)), spot->ref.offset};
+}
+
+QccSpot qcc_lowering_spot(QccLowering *l, const QccValue *v)
+{
+    QccSpot spot = qcc_lowering_value(l, v)->spot;
+    spot.ref = reference(l, v, &spot);
+    return spot;
 }
 
 /* ---- halos ----------------------------------------------------------------------------------- */
@@ -87,7 +95,8 @@ static Operand choose_operand(QccLowering *l, const QccOpPlan *plan, int i)
     bool slack = qcc_plan_window(plan, i, before, after);
     if (qcc_lower_const(plan->anchor, i) && i > 0) return o;
     if (has_halo(&info->spot.layout, before, after) &&
-        (!slack || info->spot.ref.kind == QCC_BUFFER_ARENA))
+        (!slack || info->spot.ref.kind == QCC_BUFFER_ARENA ||
+         (l->body && info->spot.ref.kind == QCC_BUFFER_INPUT)))
         return o;
     if (info->has_twin && has_halo(&info->twin.layout, before, after)) {
         o.spot = info->twin;
@@ -110,8 +119,7 @@ static void make_copy(QccLowering *l, const QccOpPlan *plan, Operand *o)
     }
     o->spot = qcc_new_spot(l, &o->spot.layout, o->value->type->dtype);
     l->buffer[o->spot.ref.index].bytes += QCC_READ_SLACK;
-    QccSpot from = info->spot;
-    from.ref = reference(l, o->value, &info->spot);
+    QccSpot from = qcc_lowering_spot(l, o->value);
     fill_halo(l, plan->op, o->value, &o->spot);
     qcc_add_copy(l, plan->op, o->value, &o->spot, &from, o->value->type->dtype);
     info->twin = o->spot;
@@ -399,8 +407,8 @@ static void emit_eval(QccLowering *l, const QccOpPlan *plan)
         const QccValue *v = op->in[i].value;
         ref[i] = (QccRef){QCC_BUFFER_CONST, -1, 0};
         if (!v) continue;
-        QccSpot from = qcc_lowering_value(l, v)->spot;
-        from.ref = ref[i] = reference(l, v, &from);
+        QccSpot from = qcc_lowering_spot(l, v);
+        ref[i] = from.ref;
         if (qcc_layout_is_dense(&from.layout)) continue;
         QccSpot dense = dense_spot(l, v->type);
         qcc_add_copy(l, op, v, &dense, &from, v->type->dtype);
@@ -434,8 +442,7 @@ static void emit_view(QccLowering *l, const QccOpPlan *plan)
     const QccValueInfo *info = qcc_lowering_value(l, v);
     if (info->alias) return;
     /* The elements in the order of the source, one after the other in the result. */
-    QccSpot from = qcc_lowering_value(l, source)->spot;
-    from.ref = reference(l, source, &from);
+    QccSpot from = qcc_lowering_spot(l, source);
     QccSpot to = info->spot;
     qcc_layout_dense(&to.layout, source->type);
     qcc_add_copy(l, plan->op, v, &to, &from, v->type->dtype);
@@ -444,9 +451,8 @@ static void emit_view(QccLowering *l, const QccOpPlan *plan)
 static void emit_output(QccLowering *l, int i)
 {
     const QccValue *v = qcc_graph_result(l->g, i);
-    QccSpot from = qcc_lowering_value(l, v)->spot;
+    QccSpot from = qcc_lowering_spot(l, v);
     if (from.ref.kind == QCC_BUFFER_OUTPUT && from.ref.index == i) return;
-    from.ref = reference(l, v, &from);
     QccSpot to = {.ref = {QCC_BUFFER_OUTPUT, i, 0}};
     qcc_layout_dense(&to.layout, v->type);
     qcc_add_copy(l, v->def, v, &to, &from, v->type->dtype);
@@ -459,7 +465,7 @@ void qcc_emit_steps(QccLowering *l)
         if (plan->op->def->traits & QCC_TRAIT_CONSTANT) continue;
         if (plan->view)
             emit_view(l, plan);
-        else if (!emit_kernels(l, plan))
+        else if (!emit_kernels(l, plan) && !qcc_emit_loop(l, plan))
             emit_eval(l, plan);
     }
     for (int i = 0; i < qcc_graph_result_count(l->g); i++) emit_output(l, i);

@@ -28,6 +28,7 @@ typedef struct Recurrent {
     int64_t hidden;
     Function function[2][3]; /* f, g, h of each direction */
     QccValue *mask;          /* bool[s,b,1]: within its length; NULL: all are */
+    QccValue *zeros;         /* [b,h]: states that the node does not give */
 } Recurrent;
 
 /* ---- attributes --------------------------------------------------------------------------- */
@@ -243,16 +244,20 @@ static QccValue *splat(QccOnnxNode *n, QccDtype dtype, int rank, const int64_t *
                          qcc_blob(n->im->arena, dtype, rank, dim, data, false), NULL);
 }
 
-/* *out[...] = *row broadcast to the dynamic extents of x, which it only looks at the shape of. */
-static QccStatus broadcast(QccOnnxNode *n, QccValue **out, QccValue *x, QccValue *row)
+/* `like` for each index of dimension `axis` of x[s,b,...], of which only that extent matters. */
+static QccStatus repeat(QccOnnxNode *n, QccValue **out, QccValue *x, int axis, QccValue *like)
 {
-    QccValue *in[] = {NULL, row, row}; /* x < x never holds */
-    QCC_TRY(emit2(n, &in[0], &qcc_op_less, x, x));
+    QccReduceAttrs last = {.axes = {1, {2}}, .keep = true};
+    QccReduceAttrs other = {.axes = {1, {1 - axis}}, .keep = true};
+    QccValue *in[] = {NULL, like, like};
+    QCC_TRY(qcc_onnx_emit(n, &x, &qcc_op_reduce_max, NULL, &x, 1, &last));
+    QCC_TRY(qcc_onnx_emit(n, &x, &qcc_op_reduce_max, NULL, &x, 1, &other));
+    QCC_TRY(emit2(n, &in[0], &qcc_op_less, x, x)); /* which never holds */
     return qcc_onnx_emit(n, out, &qcc_op_where, NULL, in, 3, NULL);
 }
 
-/* The first states when the node gives none: zeros[b,h]. x is [s,b,...]. */
-static QccStatus zeros(QccOnnxNode *n, const Recurrent *r, QccValue *x, QccValue **out)
+/* The first states where the node gives none: zeros[b,h]. x is [s,b,...]. */
+static QccStatus make_zeros(QccOnnxNode *n, Recurrent *r, QccValue *x)
 {
     const float zero = 0;
     int64_t dim[] = {1, r->hidden}, bytes;
@@ -261,13 +266,11 @@ static QccStatus zeros(QccOnnxNode *n, const Recurrent *r, QccValue *x, QccValue
     if (!qcc_mul_i64(&bytes, dim[0], r->hidden) || !qcc_mul_i64(&bytes, bytes, sizeof zero))
         return qcc_onnx_wrong(n, "has states that are too large");
     QCC_TRY(qcc_onnx_make_room(n, bytes));
-    *out = splat(n, QCC_F32, 2, dim, &zero);
+    r->zeros = splat(n, QCC_F32, 2, dim, &zero);
     if (!dynamic) return QCC_OK;
-    QccDim column[] = {r->batch, qcc_dim(1)};
-    QCC_TRY(part(n, &x, x, 0, 0, 1));
-    QCC_TRY(part(n, &x, x, 2, 0, 1));
-    QCC_TRY(qcc_onnx_reshape(n, &x, x, NULL, 2, column));
-    return broadcast(n, out, x, *out);
+    QccDim whole[] = {r->batch, qcc_dim(r->hidden)};
+    QCC_TRY(repeat(n, &r->zeros, x, 1, r->zeros));
+    return qcc_onnx_reshape(n, &r->zeros, r->zeros, NULL, 2, whole);
 }
 
 /* bool[s,b,1]: whether a step is within the length of its sequence. */
@@ -283,9 +286,7 @@ static QccStatus make_mask(QccOnnxNode *n, Recurrent *r, QccValue *x)
     QccDim row[] = {qcc_dim(1), r->batch, qcc_dim(1)};
     QCC_TRY(qcc_onnx_reshape(n, &lengths, lengths, NULL, 3, row));
     if (r->steps.sym[0]) {
-        QCC_TRY(part(n, &x, x, 1, 0, 1));
-        QCC_TRY(part(n, &x, x, 2, 0, 1));
-        QCC_TRY(broadcast(n, &number, x, splat(n, QCC_I32, 3, ones, &one)));
+        QCC_TRY(repeat(n, &number, x, 0, splat(n, QCC_I32, 3, ones, &one)));
     } else {
         int64_t bytes;
         ones[0] = r->steps.n;
@@ -320,14 +321,13 @@ static QccStatus prepare_weight(QccOnnxNode *n, QccValue **w)
     return qcc_onnx_transpose(n, w, *w, NULL, swap);
 }
 
-/* h * w + bias of what prepare_weight left. */
-static QccStatus product(QccOnnxNode *n, QccValue **out, QccValue *h, QccValue *w, QccValue *bias)
+/* x * w + bias of what prepare_weight left. */
+static QccStatus product(QccOnnxNode *n, QccValue **out, QccValue *x, QccValue *w, QccValue *bias)
 {
-    QccValue *in[] = {h, w, bias};
-    const QccValue *source = qcc_body_operand(w);
-    if (qcc_value_const(source))
+    QccValue *in[] = {x, w, bias};
+    if (qcc_value_const(w) || qcc_value_const(qcc_body_operand(w)))
         return qcc_onnx_emit(n, out, &qcc_op_fc, NULL, in, bias ? 3 : 2, NULL);
-    QCC_TRY(emit2(n, out, &qcc_op_matmul, h, w));
+    QCC_TRY(emit2(n, out, &qcc_op_matmul, x, w));
     return bias ? emit2(n, out, &qcc_op_add, *out, bias) : QCC_OK;
 }
 
@@ -508,15 +508,14 @@ static QccStatus emit_direction(QccOnnxNode *n, const Recurrent *r, int d, QccVa
         QCC_TRY(prepare_weight(n, &c.operand[CANDIDATE]));
     }
     QCC_TRY(prepare_weight(n, weight));
-    QccValue *in[] = {x, w, bias}, *peepholes = r->gates == 4 ? qcc_onnx_in(n, 7) : NULL;
-    QCC_TRY(qcc_onnx_emit(n, &c.x, &qcc_op_fc, NULL, in, bias ? 3 : 2, NULL));
+    QCC_TRY(prepare_weight(n, &w));
+    QCC_TRY(product(n, &c.x, x, w, bias));
+    QccValue *peepholes = r->gates == 4 ? qcc_onnx_in(n, 7) : NULL;
     if (peepholes) QCC_TRY(direction(n, &c.operand[PEEPHOLES], peepholes, d));
     c.operand[MASK] = r->mask;
     for (int i = 0; i < r->states; i++) {
-        if (first[i])
-            QCC_TRY(direction(n, &c.state[i], first[i], d));
-        else
-            QCC_TRY(zeros(n, r, c.x, &c.state[i]));
+        c.state[i] = r->zeros;
+        if (first[i]) QCC_TRY(direction(n, &c.state[i], first[i], d));
     }
     return emit_scan(n, &c, d ? true : r->backward, scan);
 }
@@ -559,6 +558,7 @@ QccStatus qcc_onnx_recurrent(QccOnnxNode *n)
     for (int i = 0; i < r.states; i++) {
         first[i] = qcc_onnx_in(n, 5 + i);
         QCC_TRY(batch_inside(n, &r, &first[i]));
+        if (!first[i] && !r.zeros) QCC_TRY(make_zeros(n, &r, x));
     }
     for (int d = 0; d < r.dirs; d++) QCC_TRY(emit_direction(n, &r, d, x, first, &scan[d]));
     for (int i = 0; i < r.states; i++) QCC_TRY(give(n, &r, scan, 1 + i, i, 0));

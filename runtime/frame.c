@@ -170,6 +170,12 @@ static void *resolve(const QccFrame *f, const QccRef *r)
     }
 }
 
+/* Argument i of a step, in that round of the loop around it. */
+static void *argument(const QccFrame *f, const QccStep *step, int i, int64_t round)
+{
+    return (char *)resolve(f, &step->ref[i]) + qcc_step_offset(step, i, round);
+}
+
 typedef struct Call {
     QccKernelFn *fn;
     void *arg[QCC_KERNEL_ARGS];
@@ -184,10 +190,10 @@ static void call_range(void *user, size_t begin, size_t size)
     qcc_fp_leave(&host);
 }
 
-static void run_kernel(QccFrame *f, const QccStep *step, int index)
+static void run_kernel(QccFrame *f, const QccStep *step, int index, int64_t round)
 {
     Call c = {.fn = f->instance->code[step->kernel].fn};
-    for (int i = 0; i < step->nref; i++) c.arg[i] = resolve(f, &step->ref[i]);
+    for (int i = 0; i < step->nref; i++) c.arg[i] = argument(f, step, i, round);
     if (step->work <= 0) return;
     /* Two tiles a thread even out what the others' load disturbs. */
     int64_t tile = (step->work + 2 * f->crew->threads - 1) / (2 * f->crew->threads);
@@ -200,9 +206,9 @@ static void run_kernel(QccFrame *f, const QccStep *step, int index)
                                            (size_t)tile, flags);
 }
 
-static void run_fill(QccFrame *f, const QccStep *step)
+static void run_fill(QccFrame *f, const QccStep *step, int64_t round)
 {
-    qcc_fill_halo(resolve(f, &step->ref[0]), step->layout, step->fill,
+    qcc_fill_halo(argument(f, step, 0, round), step->layout, step->fill,
                   qcc_dtype_bits(step->fill_dtype) / 8);
 }
 
@@ -219,6 +225,7 @@ static QccStatus guard_interning(const QccFrame *f, QccStatus (*fn)(void *user),
 typedef struct Evaluation {
     const QccFrame *frame;
     const QccStep *step;
+    int64_t round;
     QccArena *scratch;
 } Evaluation;
 
@@ -227,49 +234,47 @@ static QccStatus eval_guarded(void *user)
     Evaluation *e = user;
     const QccOp *op = e->step->op;
     QccTensor *tensor = QCC_NEW_ARRAY(e->scratch, op->nin + op->nout, QccTensor);
-    int ref = 0;
     for (int i = 0; i < op->nin; i++)
         if (op->in[i].value)
             tensor[i] =
-                qcc_tensor_view(op->in[i].value->type, resolve(e->frame, &e->step->ref[ref++]));
-        else
-            ref++;
+                qcc_tensor_view(op->in[i].value->type, argument(e->frame, e->step, i, e->round));
     for (int i = 0; i < op->nout; i++)
         tensor[op->nin + i] =
-            qcc_tensor_view(op->out[i].type, resolve(e->frame, &e->step->ref[ref++]));
+            qcc_tensor_view(op->out[i].type, argument(e->frame, e->step, op->nin + i, e->round));
     return qcc_interp_op(op, tensor, tensor + op->nin, e->scratch);
 }
 
-static QccStatus run_eval(const QccFrame *f, const QccStep *step)
+static QccStatus run_eval(const QccFrame *f, const QccStep *step, int64_t round)
 {
-    Evaluation e = {f, step, qcc_arena_new(&f->crew->mem)};
+    Evaluation e = {f, step, round, qcc_arena_new(&f->crew->mem)};
     QccStatus status = e.scratch ? guard_interning(f, eval_guarded, &e) : QCC_ERROR_MEMORY;
     qcc_arena_free(e.scratch);
     return status;
 }
 
-static QccStatus run_step(QccFrame *f, const QccStep *step)
+static QccStatus run_step(QccFrame *f, int index, int64_t round)
 {
+    const QccStep *step = &f->instance->lowered->step[index];
     switch (step->kind) {
-    case QCC_STEP_KERNEL:
-        run_kernel(f, step, (int)(step - f->instance->lowered->step));
-        return QCC_OK;
-    case QCC_STEP_FILL: run_fill(f, step); return QCC_OK;
-    default: return run_eval(f, step);
+    case QCC_STEP_KERNEL: run_kernel(f, step, index, round); return QCC_OK;
+    case QCC_STEP_FILL: run_fill(f, step, round); return QCC_OK;
+    default: return run_eval(f, step, round);
     }
 }
 
 static QccStatus run_steps(QccFrame *f)
 {
     const QccLowered *l = f->instance->lowered;
-    for (int i = 0; i < l->nstep; i++) {
+    for (QccCursor at = {.step = -1}; qcc_lowered_next(l, &at);) {
         double start = f->crew->profiling ? qcc_now_ms() : 0;
-        QCC_TRY(run_step(f, &l->step[i]));
-        if (!f->crew->profiling) continue;
-        double ms = qcc_now_ms() - start;
+        QCC_TRY(run_step(f, at.step, at.round));
+        if (f->crew->profiling) f->profile[at.step].now_ms += qcc_now_ms() - start;
+    }
+    for (int i = 0; f->crew->profiling && i < l->nstep; i++) {
         QccStepProfile *p = &f->profile[i];
-        p->min_ms = p->runs == 0 || ms < p->min_ms ? ms : p->min_ms;
-        p->total_ms += ms;
+        p->min_ms = p->runs == 0 || p->now_ms < p->min_ms ? p->now_ms : p->min_ms;
+        p->total_ms += p->now_ms;
+        p->now_ms = 0;
         p->runs++;
     }
     return QCC_OK;

@@ -17,6 +17,7 @@ typedef struct QccBorder {
 typedef struct QccStepProfile {
     int64_t runs;
     double total_ms, min_ms;
+    double now_ms; /* of the run that is under way; a loop takes a step many times */
 } QccStepProfile;
 
 /* What frames of a session have in common; borrowed by them. */

@@ -288,7 +288,9 @@ QccStatus qcc_session_profile(const QccSession *session, int index, QccProfileRo
         .runs = p->runs,
         .total_ms = p->total_ms,
         .min_ms = p->min_ms,
-        .operations = s->kind == QCC_STEP_KERNEL ? qcc_kernel_operations(l->kernel[s->kernel]) : 0,
+        .operations = s->kind == QCC_STEP_KERNEL
+                          ? qcc_kernel_operations(l->kernel[s->kernel]) * s->rounds
+                          : 0,
         .compiled = s->kind != QCC_STEP_EVAL,
     };
     return QCC_OK;

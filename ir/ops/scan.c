@@ -71,6 +71,7 @@ static QccStatus check_operands(const QccOp *op)
             return qcc_op_error(op, "'scan' needs plain operands; operand %d is %s", i + 1,
                                 qcc_op_type_text(op, i));
         if (!is_scanned(op, i)) continue;
+        QCC_TRY(qcc_op_need_bytes(op, i));
         QccDim steps = qcc_scan_steps(op);
         if (t->rank == 0 || op->in[a->states].value->type->rank == 0 ||
             !qcc_dim_equal(&t->dim[0], &steps))
@@ -86,6 +87,8 @@ static QccStatus stack(const QccOp *op, const QccType **result, const QccType *s
     QccDim dim[QCC_MAX_RANK];
     if (slice->rank == QCC_MAX_RANK)
         return qcc_op_error(op, "'scan' cannot stack values of %d dimensions", slice->rank);
+    if (qcc_dtype_bits(slice->dtype) < 8)
+        return qcc_op_error(op, "'scan' cannot stack values of %s", qcc_dtype_name(slice->dtype));
     dim[0] = qcc_scan_steps(op);
     for (int i = 0; i < slice->rank; i++) dim[1 + i] = slice->dim[i];
     *result = qcc_type(op->graph->ir, slice->dtype, slice->rank + 1, dim, NULL);

@@ -28,8 +28,14 @@ static char *lowered_at(const Lowered *run, const QccRef *ref)
     return g->data + ref->offset;
 }
 
+/* Argument i of a step, in that round of the loop around it. */
+static char *lowered_ref(const Lowered *run, const QccStep *step, int i, int64_t round)
+{
+    return lowered_at(run, &step->ref[i]) + qcc_step_offset(step, i, round);
+}
+
 /* Writes everything of the padded box but the box itself. */
-static void lowered_fill(const Lowered *run, const QccStep *step)
+static void lowered_fill(const Lowered *run, const QccStep *step, int64_t round)
 {
     const QccLayout *l = step->layout;
     int64_t index[QCC_MAX_RANK], size = qcc_dtype_bits(step->fill_dtype) / 8;
@@ -41,7 +47,8 @@ static void lowered_fill(const Lowered *run, const QccStep *step)
             inside &= index[d] >= 0 && index[d] < l->dim[d];
             at += index[d] * l->pitch[d];
         }
-        if (!inside) memcpy(lowered_at(run, &step->ref[0]) + at * size, &step->fill, (size_t)size);
+        if (!inside)
+            memcpy(lowered_ref(run, step, 0, round) + at * size, &step->fill, (size_t)size);
         int d = l->rank - 1;
         while (d >= 0 && ++index[d] == l->dim[d] + l->halo_after[d]) {
             index[d] = -l->halo_before[d];
@@ -51,13 +58,14 @@ static void lowered_fill(const Lowered *run, const QccStep *step)
     }
 }
 
-static QccStatus lowered_eval(const Lowered *run, const QccStep *step, QccArena *scratch)
+static QccStatus lowered_eval(const Lowered *run, const QccStep *step, int64_t round,
+                              QccArena *scratch)
 {
     const QccOp *op = step->op;
     QccTensor *t = QCC_NEW_ARRAY(scratch, step->nref + 1, QccTensor);
     for (int i = 0; i < step->nref; i++) {
         const QccValue *v = i < op->nin ? op->in[i].value : &op->out[i - op->nin];
-        if (v) t[i] = qcc_tensor_view(v->type, lowered_at(run, &step->ref[i]));
+        if (v) t[i] = qcc_tensor_view(v->type, lowered_ref(run, step, i, round));
     }
     return qcc_interp_op(op, t, t + op->nin, scratch);
 }
@@ -101,17 +109,17 @@ static void lowered_open(Lowered *run, const QccLowered *l, const QccTensor *in)
 
 static QccStatus lowered_run(Lowered *run, QccMem *mem)
 {
-    for (int i = 0; i < run->l->nstep; i++) {
-        const QccStep *step = &run->l->step[i];
+    for (QccCursor at = {.step = -1}; qcc_lowered_next(run->l, &at);) {
+        const QccStep *step = &run->l->step[at.step];
         if (step->kind == QCC_STEP_KERNEL) {
             void *arg[QCC_KERNEL_ARGS];
-            for (int k = 0; k < step->nref; k++) arg[k] = lowered_at(run, &step->ref[k]);
+            for (int k = 0; k < step->nref; k++) arg[k] = lowered_ref(run, step, k, at.round);
             run->kernel(run, step, arg);
         } else if (step->kind == QCC_STEP_FILL) {
-            lowered_fill(run, step);
+            lowered_fill(run, step, at.round);
         } else {
             QccArena *scratch = qcc_arena_new(mem);
-            QccStatus status = lowered_eval(run, step, scratch);
+            QccStatus status = lowered_eval(run, step, at.round, scratch);
             qcc_arena_free(scratch);
             if (status != QCC_OK) return status;
         }
@@ -136,7 +144,7 @@ static bool lowered_is_intact(const Lowered *run, const QccTensor *in)
 }
 
 /* The dense elements of a value from where the plan has placed it. */
-static void lowered_read(const Lowered *run, const QccPlacement *p, void *out)
+static inline void lowered_read(const Lowered *run, const QccPlacement *p, void *out)
 {
     const QccLayout *l = &p->layout;
     int64_t bits = qcc_dtype_bits(p->value->type->dtype), size = bits / 8;

@@ -1,7 +1,10 @@
-/* test_scan - loops by interpreter: values worked out by hand, states, order, emptiness, nesting.
+/* test_scan - loops, interpreted and lowered: values worked out by hand, states, order, emptiness,
+ * nesting.
  */
-#include "ir/interp.h"
+#include "backend/reference.h"
+#include "ir/ops.h"
 #include "tests/unit/ir_test.h"
+#include "tests/unit/run_lowered.h"
 
 enum { VALUES = 16 };
 
@@ -11,6 +14,7 @@ typedef struct Example {
     int nin, nout;
     int32_t in[4][VALUES], out[4][VALUES];
     int count[4]; /* elements of each result */
+    int evals;    /* steps that are not compiled: loops within loops */
 } Example;
 
 static const Example examples[] = {
@@ -27,7 +31,8 @@ static const Example examples[] = {
      3,
      {{1, 2}, {1, 1, 2, 2, 3, 3, 4, 4}, {10, -1}},
      {{11, 12}, {1, 2, 2, 3, 4, 5, 7, 8}, {20, -3, 40, -5, 70, -8, 110, -12}},
-     {2, 8, 8}},
+     {2, 8, 8},
+     0},
     {"graph @g(%h: i32[2], %x: i32[4,2]) {\n"
      "  %l, %y = scan %h, %x {stacked: 1, reverse: true} (%s, %t) {\n"
      "    %a = add %s, %t\n"
@@ -39,7 +44,8 @@ static const Example examples[] = {
      2,
      {{1, 2}, {1, 1, 2, 2, 3, 3, 4, 4}},
      {{11, 12}, {10, 11, 8, 9, 5, 6, 1, 2}},
-     {2, 8}},
+     {2, 8},
+     0},
     /* Fibonacci: states that change places */
     {"graph @g(%a: i32[], %b: i32[], %x: i32[7]) {\n"
      "  %l, %n, %y = scan %a, %b, %x {states: 2, stacked: 1} (%s, %t, %u) {\n"
@@ -52,7 +58,8 @@ static const Example examples[] = {
      3,
      {{0}, {1}, {0}},
      {{13}, {21}, {0, 1, 1, 2, 3, 5, 8}},
-     {1, 1, 7}},
+     {1, 1, 7},
+     0},
     /* no steps, no states */
     {"graph @g(%h: i32[2], %x: i32[0,2]) {\n"
      "  %l = scan %h, %x (%s, %t) {\n"
@@ -68,7 +75,8 @@ static const Example examples[] = {
      2,
      {{5, 6}},
      {{5, 6}},
-     {2, 0}},
+     {2, 0},
+     0},
     /* a loop within a loop: sums of rows, then of all */
     {"graph @g(%z: i32[], %x: i32[2,3]) {\n"
      "  %all, %rows = scan %z, %x, %z {stacked: 1} (%s, %row, %zero) {\n"
@@ -85,8 +93,40 @@ static const Example examples[] = {
      2,
      {{0}, {1, 2, 3, 40, 50, 60}},
      {{156}, {6, 150}},
-     {1, 2}},
+     {1, 2},
+     1},
 };
+
+static void check_result(const Example *x, int i, const void *data)
+{
+    for (int k = 0; k < x->count[i]; k++)
+        ck_assert_int_eq(((const int32_t *)data)[k], x->out[i][k]);
+}
+
+static void run_reference(const Lowered *run, const QccStep *step, void *const *arg)
+{
+    QccArena *scratch = qcc_arena_new(run->user);
+    qcc_kernel_reference(run->l->kernel[step->kernel], run->l->target, arg, 0, step->work, scratch);
+    qcc_arena_free(scratch);
+}
+
+/* The steps of its lowering, over guarded buffers. */
+static void check_lowered(Fixture *f, const Example *x, const QccGraph *g, const QccTensor *in)
+{
+    QccLowered *l;
+    ck_assert_int_eq(qcc_lower(&l, f->arena, g, qcc_target_find("x86-64-v3"), NULL), QCC_OK);
+    int evals = 0;
+    for (int i = 0; i < l->nstep; i++) evals += l->step[i].kind == QCC_STEP_EVAL;
+    ck_assert_int_eq(evals, x->evals);
+    Lowered run = {.kernel = run_reference, .user = &f->mem};
+    lowered_open(&run, l, in);
+    for (int again = 0; again < 2; again++) {
+        ck_assert_int_eq(lowered_run(&run, &f->mem), QCC_OK);
+        ck_assert(lowered_is_intact(&run, in));
+        for (int i = 0; i < x->nout; i++) check_result(x, i, run.output[i].data);
+    }
+    lowered_close(&run);
+}
 
 static void check(Fixture *f, const Example *x)
 {
@@ -103,10 +143,10 @@ static void check(Fixture *f, const Example *x)
         ck_assert_int_eq(qcc_interp_run(m->graph, in, out, NULL, NULL), QCC_OK);
         for (int i = 0; i < x->nout; i++) {
             ck_assert_int_eq(out[i].count, x->count[i]);
-            for (int k = 0; k < x->count[i]; k++)
-                ck_assert_int_eq(((int32_t *)out[i].data)[k], x->out[i][k]);
+            check_result(x, i, out[i].data);
         }
     }
+    check_lowered(f, x, m->graph, in);
 }
 
 static void all(Fixture *f)
