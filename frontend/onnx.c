@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    OPSET_KNOWN = 24,     /* the newest whose operators were looked at */
+    OPSET_KNOWN = 26,     /* the newest whose operators were looked at */
     SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent */
     SYMBOLS = 256,        /* dynamic extents by different names */
     RESULTS = 4096,
@@ -91,10 +91,12 @@ static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, 
     return QCC_OK;
 }
 
-static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t)
+/* A sparse one has the name and the type of its values `t`. */
+static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t,
+                                 const Onnx__SparseTensorProto *sparse)
 {
     QccLoc loc = {.file = im->file};
-    if (!t->name || !t->name[0]) return qcc_error(im->d, loc, "an initializer has no name");
+    if (!t || !t->name || !t->name[0]) return qcc_error(im->d, loc, "an initializer has no name");
     QccOnnxValue *v = qcc_onnx_add_value(im, t->name);
     if (!v) return qcc_error(im->d, loc, "'%s' is defined twice", t->name);
     QccDtype dtype;
@@ -104,16 +106,18 @@ static QccStatus add_initializer(QccOnnxImport *im, const Onnx__TensorProto *t)
     }
     im->tensors.loc = loc;
     const char *what = qcc_sprintf(im->scratch, "initializer '%s'", t->name);
+    if (sparse) return qcc_onnx_sparse(&v->blob, im, loc, sparse, what);
     return qcc_onnx_tensor(&v->blob, &im->tensors, t, what);
 }
 
 static QccStatus add_initializers(QccOnnxImport *im, const Onnx__GraphProto *g)
 {
-    QccLoc loc = {.file = im->file};
-    if (g->n_sparse_initializer) {
-        return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "sparse initializers are not supported");
+    for (size_t i = 0; i < g->n_initializer; i++)
+        QCC_TRY(add_initializer(im, g->initializer[i], NULL));
+    for (size_t i = 0; i < g->n_sparse_initializer; i++) {
+        const Onnx__SparseTensorProto *sparse = g->sparse_initializer[i];
+        QCC_TRY(add_initializer(im, sparse->values, sparse));
     }
-    for (size_t i = 0; i < g->n_initializer; i++) QCC_TRY(add_initializer(im, g->initializer[i]));
     return QCC_OK;
 }
 

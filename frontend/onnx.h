@@ -180,6 +180,11 @@ QccStatus qcc_onnx_import_body(QccOnnxImport *im, const Onnx__GraphProto *g);
 int64_t qcc_onnx_opset(Onnx__OperatorSetIdProto **import, size_t n, int64_t absent);
 QccValue *qcc_onnx_value(QccOnnxImport *im, QccOnnxValue *v);
 
+/* onnx_sparse.c: a sparse tensor as a dense one, which counts as a constant that the file asks for.
+ */
+QccStatus qcc_onnx_sparse(const QccBlob **out, QccOnnxImport *im, QccLoc loc,
+                          const Onnx__SparseTensorProto *s, const char *what);
+
 /* ---- inputs ------------------------------------------------------------------------------- */
 
 /* Input i as a value, NULL when it is absent. Makes the constant of an initializer on first use. */

@@ -104,6 +104,20 @@ static QccStatus batch_moments(QccOnnxNode *n, QccValue **in, double momentum)
     return QCC_OK;
 }
 
+/* Before opset 9, spatial 0: scale, bias, mean and variance are those of each element of x[n,...].
+ */
+static QccStatus each_feature(QccOnnxNode *n, QccValue **in, float epsilon)
+{
+    QccValue *d, *v = in[4];
+    QCC_TRY(binary(n, &d, &qcc_op_sub, in[0], in[3]));
+    QCC_TRY(scalar(n, &v, &qcc_op_add, epsilon));
+    QCC_TRY(qcc_onnx_emit(n, &v, &qcc_op_sqrt, NULL, &v, 1, NULL));
+    QCC_TRY(binary(n, &d, &qcc_op_div, d, v));
+    QCC_TRY(binary(n, &d, &qcc_op_mul, d, in[1]));
+    QccValue *sum[] = {d, in[2]};
+    return qcc_onnx_emit_out(n, &qcc_op_add, sum, 2, NULL);
+}
+
 QccStatus qcc_onnx_batchnorm(QccOnnxNode *n)
 {
     QccAxisAttrs attrs = {.axis = 1, .epsilon = (double)1e-5f};
@@ -115,10 +129,13 @@ QccStatus qcc_onnx_batchnorm(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_is_test(n));
     QCC_TRY(qcc_onnx_attr_bool(n, "training_mode", &training));
     QCC_TRY(qcc_onnx_attr_int(n, "spatial", &spatial));
-    if (spatial != 1) return qcc_onnx_unsupported(n, "spatial is not 1");
+    /* Before opset 14 the statistics of the batch are asked for by naming them. */
+    for (int i = 1; n->im->opset >= 7 && n->im->opset < 14 && i < n->nout; i++)
+        if (wanted(n, i)) return qcc_onnx_unsupported(n, "training mode");
     QccValue *in[5];
     for (int i = 0; i < 5; i++) in[i] = qcc_onnx_in(n, i);
     if (in[0]->type->rank < 2) return qcc_onnx_wrong(n, "needs x[n,c,...]");
+    if (!spatial) return each_feature(n, in, (float)attrs.epsilon);
     if (training) QCC_TRY(batch_moments(n, in, momentum));
     return qcc_onnx_emit_out(n, &qcc_op_batchnorm, in, 5, &attrs);
 }

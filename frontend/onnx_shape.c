@@ -12,31 +12,42 @@ static void give_const(QccOnnxNode *n, const QccBlob *blob)
     n->out[0] = qcc_const_new(n->im->graph, NULL, qcc_onnx_name(n, ""), blob, NULL);
 }
 
+/* The tensor of attribute `a`, if its element type exists here. */
+static QccStatus tensor_attr(QccOnnxNode *n, const Onnx__AttributeProto *a, const QccBlob **blob)
+{
+    QccDtype dtype;
+    if (!a->t) return qcc_onnx_wrong(n, "has no tensor in attribute 'value'");
+    if (!qcc_onnx_dtype(&dtype, a->t->data_type)) {
+        return qcc_onnx_unsupported(n, "its value is %s",
+                                    qcc_onnx_dtype_name(n->im->scratch, a->t->data_type));
+    }
+    n->im->tensors.loc = n->loc;
+    return qcc_onnx_tensor(blob, &n->im->tensors, a->t, "its value");
+}
+
 QccStatus qcc_onnx_constant(QccOnnxNode *n)
 {
-    static const char *const known[] = {"value", "value_float", "value_floats", "value_int",
-                                        "value_ints"};
+    enum { TENSOR, SPARSE, FLOAT, FLOATS, INT, INTS, STRING, STRINGS, KINDS };
+    static const char *const names[KINDS] = {"value",        "sparse_value", "value_float",
+                                             "value_floats", "value_int",    "value_ints",
+                                             "value_string", "value_strings"};
     const Onnx__AttributeProto *a = NULL;
+    QccOnnxImport *im = n->im;
     int which = 0;
-    for (; which < 5 && !a; which++) a = qcc_onnx_attr(n, known[which]);
-    if (!a) return qcc_onnx_unsupported(n, "it has no tensor, number or list of numbers");
-    QccArena *arena = n->im->arena;
+    while (which < KINDS && !(a = qcc_onnx_attr(n, names[which]))) which++;
     const QccBlob *blob = NULL;
-    switch (which - 1) {
-    case 0:
-        if (!a->t) return qcc_onnx_wrong(n, "has no tensor in attribute 'value'");
-        n->im->tensors.loc = n->loc;
-        QccDtype dtype;
-        if (!qcc_onnx_dtype(&dtype, a->t->data_type)) {
-            return qcc_onnx_unsupported(n, "its value is %s",
-                                        qcc_onnx_dtype_name(n->im->scratch, a->t->data_type));
-        }
-        QCC_TRY(qcc_onnx_tensor(&blob, &n->im->tensors, a->t, "its value"));
+    switch (which) {
+    case TENSOR: QCC_TRY(tensor_attr(n, a, &blob)); break;
+    case SPARSE:
+        if (!a->sparse_tensor) return qcc_onnx_wrong(n, "has no tensor in attribute '%s'", a->name);
+        QCC_TRY(qcc_onnx_sparse(&blob, im, n->loc, a->sparse_tensor, "its value"));
         break;
-    case 1: blob = qcc_blob(arena, QCC_F32, 0, NULL, &a->f, true); break;
-    case 2: blob = qcc_onnx_list(&n->im->tensors, QCC_F32, a->n_floats, a->floats); break;
-    case 3: blob = qcc_blob(arena, QCC_I64, 0, NULL, &a->i, true); break;
-    default: blob = qcc_onnx_list(&n->im->tensors, QCC_I64, a->n_ints, a->ints); break;
+    case FLOAT: blob = qcc_blob(im->arena, QCC_F32, 0, NULL, &a->f, true); break;
+    case FLOATS: blob = qcc_onnx_list(&im->tensors, QCC_F32, a->n_floats, a->floats); break;
+    case INT: blob = qcc_blob(im->arena, QCC_I64, 0, NULL, &a->i, true); break;
+    case INTS: blob = qcc_onnx_list(&im->tensors, QCC_I64, a->n_ints, a->ints); break;
+    case KINDS: return qcc_onnx_wrong(n, "has no value");
+    default: return qcc_onnx_unsupported(n, "its value is string");
     }
     give_const(n, blob);
     return QCC_OK;
@@ -61,15 +72,7 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
     float zero = 0;
     const QccBlob *value = qcc_blob(n->im->arena, QCC_F32, 0, NULL, &zero, true);
     const Onnx__AttributeProto *a = qcc_onnx_attr(n, "value");
-    if (a && a->t) {
-        QccDtype dtype;
-        if (!qcc_onnx_dtype(&dtype, a->t->data_type)) {
-            return qcc_onnx_unsupported(n, "its value is %s",
-                                        qcc_onnx_dtype_name(n->im->scratch, a->t->data_type));
-        }
-        n->im->tensors.loc = n->loc;
-        QCC_TRY(qcc_onnx_tensor(&value, &n->im->tensors, a->t, "its value"));
-    }
+    if (a) QCC_TRY(tensor_attr(n, a, &value));
     size_t bytes = (size_t)qcc_dtype_bits(value->dtype) / 8;
     if (value->size != (int64_t)bytes) return qcc_onnx_wrong(n, "needs a value of one element");
     int64_t count, size;
@@ -114,10 +117,12 @@ static QccStatus cast_to(QccOnnxNode *n, QccDtype dtype)
 
 QccStatus qcc_onnx_cast(QccOnnxNode *n)
 {
-    int64_t to = 0, saturate = 1; /* saturate concerns float8 */
+    int64_t to = 0, saturate = 1; /* saturate and round_mode concern float8 */
+    const char *round = "up";
     QccDtype dtype;
     QCC_TRY(qcc_onnx_attr_int(n, "to", &to));
     QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_string(n, "round_mode", &round));
     if (!qcc_onnx_dtype(&dtype, to)) {
         return qcc_onnx_unsupported(n, "to %s", qcc_onnx_dtype_name(n->im->scratch, to));
     }
@@ -127,7 +132,9 @@ QccStatus qcc_onnx_cast(QccOnnxNode *n)
 QccStatus qcc_onnx_cast_like(QccOnnxNode *n)
 {
     int64_t saturate = 1;
+    const char *round = "up";
     QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_string(n, "round_mode", &round));
     const QccBlob *blob = qcc_onnx_blob(n, 1);
     return cast_to(n, blob ? blob->dtype : qcc_onnx_in(n, 1)->type->dtype);
 }

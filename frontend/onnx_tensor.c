@@ -36,6 +36,9 @@ static const DtypeRow dtype_rows[] = {
     {"uint4", QCC_U4},
     {"int4", QCC_I4},
     {"float4e2m1", -1},
+    {"float8e8m0", -1},
+    {"uint2", -1},
+    {"int2", -1},
 };
 enum { DTYPE_COUNT = sizeof dtype_rows / sizeof dtype_rows[0] };
 

@@ -6,7 +6,7 @@ shape arithmetic; symbolic extents. Needs python3-numpy and python3-onnx (Debian
 """
 import os
 import numpy as np
-from onnx import TensorProto as T, helper as h, numpy_helper as nh
+from onnx import TensorProto, TensorProto as T, helper as h, numpy_helper as nh
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 rng = np.random.default_rng(7)
@@ -17,14 +17,15 @@ def f32(*shape):
 
 
 def case(name, opset, nodes, inputs, outputs, inits=(), shapes=None, ir=7, functions=(), domains=()):
-    """inputs and outputs: {name: array}; inits: TensorProtos; shapes: {input: declared shape}; functions:
+    """inputs and outputs: {name: array}; inits: TensorProtos, also sparse; shapes: {input: declared shape}; functions:
     FunctionProtos; domains: those of nodes besides the standard one"""
     shapes = shapes or {}
     info = lambda n, a, s: h.make_tensor_value_info(n, nh.from_array(a).data_type, s)
     graph = h.make_graph(
         nodes, name,
         [info(n, a, shapes.get(n, a.shape)) for n, a in inputs.items()],
-        [info(n, a, None) for n, a in outputs.items()], list(inits))
+        [info(n, a, None) for n, a in outputs.items()], [i for i in inits if isinstance(i, TensorProto)],
+        sparse_initializer=[i for i in inits if not isinstance(i, TensorProto)])
     opsets = [h.make_opsetid("", opset)] + [h.make_opsetid(d, 1) for d in domains]
     model = h.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="", functions=functions)
     data = os.path.join(HERE, name, "test_data_set_0")

@@ -1,8 +1,8 @@
-/* test_onnx_graphs - functions and branches that are wrong or too much; locations in them. Values:
- * tests/onnx, function_* and if_*. */
+/* test_onnx_graphs - functions, branches, names and constants that are wrong or too much;
+ * locations. Values: tests/onnx, make_graphs.py and make_opsets.py. */
 #include "onnx_model.h"
 
-enum { FLOAT = 1, BOOL = 9 };
+enum { FLOAT = 1, I64 = 7, BOOL = 9 };
 
 static QccStatus import(Fixture *f, QccModule **m, ModelGraph *g, Onnx__FunctionProto **function,
                         size_t functions)
@@ -202,6 +202,99 @@ START_TEST(test_branches)
 }
 END_TEST
 
+/* What a name may stand for, and how often. */
+static void names(Fixture *f)
+{
+    static const float w[6] = {0};
+    const int64_t dim[] = {2, 3};
+    QccModule *m;
+    ModelGraph *g = caller(f, "Add", "x w");
+    model_raw(model_initializer(f, g, "w", FLOAT, 2, dim), w, sizeof w);
+    model_input(f, g, "w"); /* as before IR version 4 */
+    ck_assert_msg(import(f, &m, g, NULL, 0) == QCC_OK, "%s", f->said);
+    ck_assert_int_eq(m->graph->nparam, 1);
+    model_input(f, g, "x");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'x' is defined twice");
+    g->proto.n_input--;
+    model_raw(model_initializer(f, g, "w", FLOAT, 2, dim), w, sizeof w);
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'w' is defined twice");
+    g->proto.n_initializer--;
+    model_add(f, g, "Relu", "y", "x");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Relu' defines 'x' a second time");
+    g->node[1] = model_node(f, "Relu", "z", "u");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Relu' reads 'z', which nothing before it makes");
+    model_add(f, g, "Relu", "y", "z"); /* too late */
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Relu' reads 'z', which nothing before it makes");
+    g->proto.n_node = 1;
+    model_output(f, g, "z");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "output 'z' is not computed by any node");
+}
+
+START_TEST(test_names)
+{
+    with_ir(names);
+}
+END_TEST
+
+/* Sparse tensors whose parts do not fit each other. */
+static void sparse(Fixture *f)
+{
+    static const float values[] = {1, 2};
+    int64_t index[] = {0, 5}, two = 2, dim[] = {2, 3};
+    ModelGraph *g = caller(f, "Add", "x w");
+    Onnx__SparseTensorProto s = ONNX__SPARSE_TENSOR_PROTO__INIT;
+    g->sparse[g->proto.n_sparse_initializer++] = &s;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "an initializer has no name");
+    s.values = model_tensor(f, "w", FLOAT, 1, &two);
+    model_raw(s.values, values, sizeof values);
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "initializer 'w' lacks values, indices or extents");
+    s.indices = model_tensor(f, "", I64, 1, &two);
+    model_raw(s.indices, index, sizeof index);
+    s.dims = dim;
+    s.n_dims = 2;
+    QccModule *m;
+    ck_assert_msg(import(f, &m, g, NULL, 0) == QCC_OK, "%s", f->said);
+    index[1] = 6;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "value 1 of initializer 'w' lies outside of it");
+    index[1] = -1;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "value 1 of initializer 'w' lies outside of it");
+    dim[0] = -2;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "are negative or too large");
+    dim[0] = (int64_t)1 << 40;
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "more than 268435456 bytes in the whole model");
+    dim[0] = 2;
+    s.indices->dims[0] = 1;
+    s.indices->raw_data.len = 8;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "needs values[n] of whole bytes and indices i64[n]");
+}
+
+START_TEST(test_sparse)
+{
+    with_ir(sparse);
+}
+END_TEST
+
+/* Constants of strings, statistics of a batch: named as what cannot be imported. */
+static void refused_forms(Fixture *f)
+{
+    ModelGraph *g = caller(f, "Constant", "");
+    Onnx__AttributeProto *a = model_attr(f, g->node[0], "value_string");
+    a->has_s = true;
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "unsupported op 'Constant': its value is string");
+    a->name = "value_floats";
+    QccModule *m;
+    ck_assert_msg(import(f, &m, g, NULL, 0) == QCC_OK, "%s", f->said);
+    ck_assert_int_eq(qcc_type_count(qcc_graph_result(m->graph, 0)->type), 0);
+    a->name = "values";
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Constant' has no value");
+}
+
+START_TEST(test_refused_forms)
+{
+    with_ir(refused_forms);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("onnx_graphs");
@@ -212,6 +305,9 @@ int main(void)
     tcase_add_test(tc, test_recursion);
     tcase_add_test(tc, test_explosion);
     tcase_add_test(tc, test_branches);
+    tcase_add_test(tc, test_names);
+    tcase_add_test(tc, test_sparse);
+    tcase_add_test(tc, test_refused_forms);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
