@@ -173,9 +173,12 @@ static bool add_epilogue_arg(QccLowering *l, const QccOpPlan *plan, QccLoweredKe
     broadcast(a->rank, a->dim, pitch, result->rank, stride);
     QccKernelArg *arg = &k->arg[k->narg];
     *arg = (QccKernelArg){.dtype = a->dtype};
-    if (!qcc_lower_strides(lk, result->rank, result->dim, stride, arg->stride)) return false;
     const int64_t *at = lk->source[0].index_offset;
-    for (int i = 0; at && i < result->rank; i++) source.offset += at[i] * stride[i];
+    for (int i = 0; i < result->rank; i++) {
+        if (at) source.offset += at[i] * stride[i];
+        stride[i] *= lk->result_step[i];
+    }
+    if (!qcc_lower_strides(lk, result->rank, result->dim, stride, arg->stride)) return false;
     lk->source[k->narg++] = source;
     return true;
 }

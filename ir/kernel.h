@@ -164,6 +164,9 @@ typedef struct QccLoweredKernel {
     /* The kernel dimension that dimension i of the op's result lies in; several adjacent ones may
      * lie in one, row-major. See qcc_lower_strides. */
     int result_dim[QCC_MAX_RANK];
+    /* How far apart, along dimension i of the op's result, neighbours of the index space lie: 1, or
+     * more of a kernel that makes a part of the result. */
+    int64_t result_step[QCC_MAX_RANK];
     /* What must be added to the kernel's raw i32 accumulator (over stored q, without zero points)
      * to get the exact accumulator that `eval` computes: -zx * sum(w) + bias a channel, -z * n a
      * pixel, ... Added with wrapping. Extents 1 or the index space's; NULL: nothing. */
@@ -214,10 +217,15 @@ int qcc_lower_weight(QccLoweredKernel *k, int operand, const QccBlob *blob);
 QccExpr *qcc_lower_expr(QccKernelList *list);
 /* Argument number `arg` as a node of its natural type. */
 int qcc_lower_arg_node(QccExpr *e, const QccLoweredKernel *k, int arg);
-/* The same as a real f32: for a quantized `type`, (f32)(q - zero) * scale, scale and zero being
- * added as arguments. -1: the quantization is not one pair for the tensor. */
-int qcc_lower_real_node(QccKernelList *list, QccExpr *e, QccLoweredKernel *k, int arg,
-                        const QccType *type);
+/* How elements of a type are read as real f32: for a quantized one (f32)(q - zero) * scale. */
+typedef struct QccReal {
+    int zero, scale; /* arguments; -1: elements are reals */
+} QccReal;
+/* Adds the arguments that the type needs. false: it is neither f32 nor quantized by one pair for
+ * the tensor. */
+bool qcc_lower_real(QccKernelList *list, QccLoweredKernel *k, const QccType *type, QccReal *real);
+/* The real of node x, an element. */
+int qcc_lower_real_node(QccExpr *e, const QccLoweredKernel *k, const QccReal *real, int x);
 
 /* The data of a constant operand, also through the parameters of fused bodies; else NULL. */
 const QccBlob *qcc_lower_const(const QccOp *op, int operand);

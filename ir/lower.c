@@ -15,6 +15,7 @@ QccLoweredKernel *qcc_lower_kernel(QccKernelList *list, QccAnchor anchor, int ra
     for (int i = 0; i < rank; i++) k->kernel->extent[i] = extent[i];
     for (int i = 0; i < QCC_MAX_RANK; i++) {
         k->result_dim[i] = i;
+        k->result_step[i] = 1;
         k->correction_dim[i] = 1;
     }
     return k;
@@ -83,20 +84,26 @@ int qcc_lower_arg_node(QccExpr *e, const QccLoweredKernel *k, int arg)
     }
 }
 
-int qcc_lower_real_node(QccKernelList *list, QccExpr *e, QccLoweredKernel *k, int arg,
-                        const QccType *type)
+bool qcc_lower_real(QccKernelList *list, QccLoweredKernel *k, const QccType *type, QccReal *real)
 {
     float scale = 1;
     int32_t zero = 0;
-    int x = qcc_lower_arg_node(e, k, arg);
-    if (!type->quant) return type->dtype == QCC_F32 ? x : -1;
+    *real = (QccReal){-1, -1};
+    if (!type->quant) return type->dtype == QCC_F32;
     if (type->quant->kind != QCC_QUANT_STATIC || !qcc_quant_is_tensor(type->quant, &scale, &zero))
-        return -1;
+        return false;
     QccBlob *zeros = qcc_blob(list->arena, QCC_I32, 0, NULL, &zero, true);
     QccBlob *scales = qcc_blob(list->arena, QCC_F32, 0, NULL, &scale, true);
-    int z = qcc_lower_arg_node(e, k, qcc_lower_const_arg(k, zeros, NULL));
-    int s = qcc_lower_arg_node(e, k, qcc_lower_const_arg(k, scales, NULL));
-    int centered = qcc_expr_op2(e, QCC_EX_sub, x, z);
+    real->zero = qcc_lower_const_arg(k, zeros, NULL);
+    real->scale = qcc_lower_const_arg(k, scales, NULL);
+    return true;
+}
+
+int qcc_lower_real_node(QccExpr *e, const QccLoweredKernel *k, const QccReal *real, int x)
+{
+    if (real->zero < 0) return x;
+    int centered = qcc_expr_op2(e, QCC_EX_sub, x, qcc_lower_arg_node(e, k, real->zero));
+    int s = qcc_lower_arg_node(e, k, real->scale);
     return qcc_expr_op2(e, QCC_EX_mul, qcc_expr_cvt(e, QCC_EX_F32, centered), s);
 }
 

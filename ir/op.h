@@ -44,7 +44,7 @@ typedef struct QccQuantRule {
     int weight, weight_axis; /* AFFINE: operand, and its dimension of output channels (negative:
                                 from the end) */
     int bias;                /* AFFINE: operand, may be absent; 0: the op has none */
-    float scale;             /* FIXED */
+    float scale;             /* FIXED; where less than half of its range is seen, it is not used */
     int32_t zero;            /* FIXED, for u8 */
 } QccQuantRule;
 

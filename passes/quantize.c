@@ -217,11 +217,13 @@ static const QccQuant *params_of(const QccQuantizer *z, float lo, float hi)
     return qcc_quant_tensor(z->g->ir, QCC_U8, scale, zero);
 }
 
-/* Whether the value's parameters are given by its op; alone in its group it gets exactly those. */
+/* The value's parameters as its op gives them; NULL: it gives none, or the value takes less than
+ * half of their range, as a softmax over many classes does. */
 static const QccQuantRule *fixed_rule(const QccValue *value)
 {
-    const QccOp *op = value->def;
-    return op && op->def->quant.kind == QCC_QUANT_FIXED ? &op->def->quant : NULL;
+    const QccQuantRule *rule = value->def ? &value->def->def->quant : NULL;
+    if (!rule || rule->kind != QCC_QUANT_FIXED) return NULL;
+    return 2 * (value->hi - value->lo) < 255 * rule->scale ? NULL : rule;
 }
 
 static void choose_params(QccQuantizer *z)

@@ -10,6 +10,7 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
 static void sample(QccRandom *random, QccSample *s)
 {
     (void)random;
+    s->quantizable = true;
     qcc_sample_unary_of(s, &qcc_op_atan, NULL, QCC_SAMPLE_FLOATS);
 }
 
@@ -19,7 +20,7 @@ const QccOpDef qcc_op_atan = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .quant = {.kind = QCC_QUANT_FLOAT},
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
     .infer = qcc_infer_function,
     .map = map,
     .sample = sample,

@@ -56,15 +56,19 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccAxisAttrs *a = op->attrs;
     const QccType *y = op->out[0].type;
     int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK] = {0};
+    const QccType *x = op->in[X].value->type;
+    QccReal real;
     if (!list->in[X] || !qcc_type_extents(y, dim)) return QCC_ERROR_UNSUPPORTED;
-    for (int i = X; i <= VARIANCE; i++) {
+    for (int i = SCALE; i <= VARIANCE; i++) {
         if (op->in[i].value->type->quant) return QCC_ERROR_UNSUPPORTED;
     }
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, y->rank, dim);
     QccExpr *e = qcc_lower_expr(list);
     int v[VARIANCE + 1];
     qcc_lower_result(k, y->dtype, list->result->pitch, NULL);
-    v[X] = qcc_lower_arg_node(e, k, qcc_lower_operand(k, X, QCC_F32, list->in[X]->pitch, NULL));
+    v[X] = qcc_lower_arg_node(e, k, qcc_lower_operand(k, X, x->dtype, list->in[X]->pitch, NULL));
+    if (!qcc_lower_real(list, k, x, &real)) return QCC_ERROR_UNSUPPORTED;
+    v[X] = qcc_lower_real_node(e, k, &real, v[X]);
     stride[a->axis] = 1;
     for (int i = SCALE; i <= VARIANCE; i++)
         v[i] = qcc_lower_arg_node(e, k, qcc_lower_operand(k, i, QCC_F32, stride, NULL));
@@ -84,8 +88,13 @@ static void sample(QccRandom *random, QccSample *s)
                       .epsilon = 1e-5};
     int axis = (int)(a.axis < 0 ? a.axis + type->rank : a.axis);
     QccValue *in[VARIANCE + 1] = {qcc_sample_param(s, type)};
-    for (int i = SCALE; i <= VARIANCE; i++)
-        in[i] = qcc_sample_const(s, qcc_sample_shape(s, 1, &type->dim[axis].n));
+    int64_t n = type->dim[axis].n;
+    for (int i = SCALE; i < VARIANCE; i++) in[i] = qcc_sample_const(s, qcc_sample_shape(s, 1, &n));
+    float *variance = QCC_NEW_ARRAY(s->graph->arena, n + 1, float);
+    for (int64_t i = 0; i < n; i++) variance[i] = qcc_random_f32(random, 0.1F, 2);
+    QccBlob *blob = qcc_blob(s->graph->arena, QCC_F32, 1, &n, variance, false);
+    in[VARIANCE] = qcc_const_new(s->graph, NULL, NULL, blob, NULL);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_batchnorm, in, VARIANCE + 1, &a);
 }
 
@@ -97,6 +106,7 @@ const QccOpDef qcc_op_batchnorm = {
     .nout = 1,
     .attr_size = sizeof(QccAxisAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
     .infer = infer,
     .eval = eval,
     .permute = qcc_permute_axis_attr,

@@ -75,9 +75,9 @@ static bool permute(QccOp *op, const int *perm, int rank)
 }
 
 /* x - mean, mean being the result of stage 0. */
-static int centered(QccExpr *e, const QccLoweredKernel *k)
+static int centered(QccExpr *e, const QccLoweredKernel *k, const QccReal *real)
 {
-    int x = qcc_lower_arg_node(e, k, 1), mean = qcc_rows_stage(e, 0, QCC_EX_F32);
+    int x = qcc_rows_real(e, k, real), mean = qcc_rows_stage(e, 0, QCC_EX_F32);
     return qcc_expr_op2(e, QCC_EX_sub, x, mean);
 }
 
@@ -103,13 +103,13 @@ static int along_row(const QccOp *op, QccKernelList *list, QccExpr *e, QccLowere
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccAxisAttrs *a = op->attrs;
-    if (op->in[0].value->type->quant) return QCC_ERROR_UNSUPPORTED;
+    QccReal real;
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
-    if (!k) return QCC_ERROR_UNSUPPORTED;
+    if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     int64_t n = k->kernel->extent[k->kernel->rank - 1];
     QccExpr *x = qcc_lower_expr(list), *square = qcc_lower_expr(list), *y = qcc_lower_expr(list);
-    x->result = qcc_lower_arg_node(x, k, 1);
-    int d = centered(square, k);
+    x->result = qcc_rows_real(x, k, &real);
+    int d = centered(square, k, &real);
     square->result = qcc_expr_op2(square, QCC_EX_mul, d, d);
     /* Every new node becomes the result, so operands are held in variables; one statement a node
      * keeps the text the same whatever compiler built this. */
@@ -118,7 +118,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     variance = qcc_expr_op2(r, QCC_EX_add, variance, epsilon);
     int deviation = qcc_expr_op1(r, QCC_EX_sqrt, variance), one = qcc_expr_f32(r, 1);
     r->result = qcc_expr_op2(r, QCC_EX_div, one, deviation);
-    int value = centered(y, k), rstd = qcc_rows_stage(y, 1, QCC_EX_F32);
+    int value = centered(y, k, &real), rstd = qcc_rows_stage(y, 1, QCC_EX_F32);
     value = qcc_expr_op2(y, QCC_EX_mul, value, rstd);
     for (int i = 1; i < op->nin; i++) {
         if (!qcc_op_has(op, i)) continue;
@@ -156,6 +156,7 @@ static void sample(QccRandom *random, QccSample *s)
         in[2] = qcc_sample_const(s, qcc_sample_shape(s, rank, dim + a.axis));
         nin = 3;
     }
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_layer_norm, in, nin, &a);
 }
 
@@ -168,6 +169,7 @@ const QccOpDef qcc_op_layer_norm = {
     .traits = QCC_TRAIT_REDUCTION,
     .attr_size = sizeof(QccAxisAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
     .infer = infer,
     .eval = eval,
     .permute = permute,

@@ -60,40 +60,34 @@ static bool permute(QccOp *op, const int *perm, int rank)
     return qcc_permute_keeps_tail(a->axis, perm, rank);
 }
 
-/* x - m in an expression where m is the result of stage 0. */
-static int lowered(QccExpr *e, const QccExpr *real)
+/* x - m, m being the result of stage 0. */
+static int lowered(QccExpr *e, const QccLoweredKernel *k, const QccReal *real)
 {
-    int arg[QCC_KERNEL_ARGS];
-    for (int i = 0; i < QCC_KERNEL_ARGS; i++) arg[i] = -1;
-    for (int i = 0; i < real->n; i++) {
-        const QccExprNode *n = &real->node[i];
-        if (n->op == QCC_EX_arg) arg[n->imm.i] = qcc_expr_arg(e, (int)n->imm.i, n->type);
-    }
-    int x = qcc_expr_inline(e, real, arg);
-    return qcc_expr_op2(e, QCC_EX_sub, x, qcc_rows_stage(e, 0, QCC_EX_F32));
+    int x = qcc_rows_real(e, k, real), m = qcc_rows_stage(e, 0, QCC_EX_F32);
+    return qcc_expr_op2(e, QCC_EX_sub, x, m);
 }
 
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccAxisAttrs *a = op->attrs;
+    QccReal real;
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
-    if (!k) return QCC_ERROR_UNSUPPORTED;
-    QccExpr *real = qcc_lower_expr(list), *e = qcc_lower_expr(list);
-    real->result = qcc_lower_real_node(list, real, k, 1, op->in[0].value->type);
-    if (real->result < 0) return QCC_ERROR_UNSUPPORTED;
+    if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     k->kernel->nanchor = k->kernel->narg - 1;
-    e->result = qcc_expr_exp(e, lowered(e, real));
+    QccExpr *x = qcc_lower_expr(list), *e = qcc_lower_expr(list);
     QccExpr *log = qcc_lower_expr(list), *y = qcc_lower_expr(list);
+    x->result = qcc_rows_real(x, k, &real);
+    e->result = qcc_expr_exp(e, lowered(e, k, &real));
     log->result = qcc_expr_log(log, qcc_expr_acc(log, QCC_EX_F32));
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
     rows->stage[0].combine = QCC_ROW_MAX;
-    rows->stage[0].term = real;
+    rows->stage[0].term = x;
     rows->stage[1].combine = QCC_ROW_SUM;
     rows->stage[1].term = e;
     rows->stage[1].then = log;
-    int x = lowered(y, real);
-    y->result = qcc_expr_op2(y, QCC_EX_sub, x, qcc_rows_stage(y, 1, QCC_EX_F32));
+    int node = lowered(y, k, &real);
+    y->result = qcc_expr_op2(y, QCC_EX_sub, node, qcc_rows_stage(y, 1, QCC_EX_F32));
     k->kernel->epilogue = y;
     return QCC_OK;
 }
@@ -103,6 +97,7 @@ static void sample(QccRandom *random, QccSample *s)
     const QccType *type = qcc_sample_type(s, 1, 4);
     QccAxisAttrs a = {.axis = qcc_random_range(random, -type->rank, type->rank - 1)};
     QccValue *x = qcc_sample_param(s, type);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_log_softmax, &x, 1, &a);
 }
 
@@ -115,6 +110,7 @@ const QccOpDef qcc_op_log_softmax = {
     .traits = QCC_TRAIT_REDUCTION,
     .attr_size = sizeof(QccAxisAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
     .infer = infer,
     .eval = eval,
     .permute = permute,

@@ -308,6 +308,11 @@ QccStatus qcc_reduce_unit(const QccOp *op, QccArena *arena, QccUnit *unit, QccRe
 /* ---- lowering ---------------------------------------------------------------------------------
  */
 
+int qcc_rows_real(QccExpr *e, const QccLoweredKernel *k, const QccReal *real)
+{
+    return qcc_lower_real_node(e, k, real, qcc_lower_arg_node(e, k, 1));
+}
+
 int qcc_rows_stage(QccExpr *e, int i, QccExprType type)
 {
     return qcc_expr_arg(e, QCC_ROW_RESULT + i, type);

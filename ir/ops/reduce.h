@@ -47,6 +47,9 @@ float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind);
  * one, they have extent 1 or are gone). NULL: this instance has none. */
 QccLoweredKernel *qcc_rows_lower(const QccOp *op, QccKernelList *list, int first, bool reduced);
 
+/* The element of operand 0 in such a kernel, as a real. */
+int qcc_rows_real(QccExpr *e, const QccLoweredKernel *k, const QccReal *real);
+
 /* Result of stage i as a node. */
 int qcc_rows_stage(QccExpr *e, int i, QccExprType type);
 

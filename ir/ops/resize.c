@@ -120,8 +120,8 @@ static bool permute(QccOp *op, const int *perm, int rank)
 /* ---- lowering -------------------------------------------------------------------------------- */
 
 enum {
-    RUN_TAPS_MAX = (QCC_KERNEL_ARGS - 1) / 2,
-    TAPS_MAX = 32 /* of a kernel that looks its taps up */
+    RUN_TAPS_MAX = 8, /* of a kernel whose taps are arguments; steps behind it want some, too */
+    TAPS_MAX = 32     /* of a kernel that looks its taps up */
 };
 
 static QccTaps make_taps(const QccResizeAttrs *a, int64_t n, QccArena *arena)
@@ -141,6 +141,8 @@ static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps,
                       int64_t *extent)
 {
     const QccResizeAttrs *a = op->attrs;
+    const QccType *type = op->in[0].value->type;
+    QccReal real;
     int rank = op->out[0].type->rank, axis = (int)a->axis;
     int64_t to_stride[QCC_MAX_RANK], stride[QCC_MAX_RANK];
     for (int i = 0; i < rank; i++) {
@@ -152,6 +154,8 @@ static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps,
     to[axis] = run->first;
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, rank, extent);
     qcc_lower_result(k, QCC_F32, to_stride, to);
+    k->result_step[axis] = run->step;
+    qcc_lower_real(list, k, type, &real);
     QccExpr *e = qcc_lower_expr(list);
     int sum = -1;
     for (int t = 0; t < taps->count[run->first]; t++) {
@@ -159,7 +163,8 @@ static void lower_run(const QccOp *op, QccKernelList *list, const QccTaps *taps,
         int64_t *from = QCC_NEW_ARRAY(list->arena, QCC_MAX_RANK, int64_t);
         from[axis] = taps->index[at];
         QccBlob *weight = qcc_blob(list->arena, QCC_F32, 0, NULL, &taps->weight[at], true);
-        int x = qcc_lower_arg_node(e, k, qcc_lower_operand(k, 0, QCC_F32, stride, from));
+        int x = qcc_lower_arg_node(e, k, qcc_lower_operand(k, 0, type->dtype, stride, from));
+        x = qcc_lower_real_node(e, k, &real, x);
         int w = qcc_lower_arg_node(e, k, qcc_lower_const_arg(k, weight, NULL));
         int term = qcc_expr_op2(e, QCC_EX_mul, x, w);
         sum = sum < 0 ? term : qcc_expr_op2(e, QCC_EX_add, sum, term);
@@ -173,6 +178,8 @@ static void lower_tables(const QccOp *op, QccKernelList *list, const QccTaps *ta
                          const int64_t *extent)
 {
     const QccResizeAttrs *a = op->attrs;
+    const QccType *type = op->in[0].value->type;
+    QccReal real;
     int rank = op->out[0].type->rank, axis = (int)a->axis;
     int64_t stride[QCC_MAX_RANK], table_stride[QCC_MAX_RANK] = {0};
     for (int i = 0; i < rank; i++) stride[i] = i == axis ? 0 : qcc_lower_pitch(list, op, 0, i);
@@ -190,7 +197,8 @@ static void lower_tables(const QccOp *op, QccKernelList *list, const QccTaps *ta
     }
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, rank, extent);
     qcc_lower_result(k, QCC_F32, list->result->pitch, NULL);
-    int x = qcc_lower_operand(k, 0, QCC_F32, stride, NULL);
+    int x = qcc_lower_operand(k, 0, type->dtype, stride, NULL);
+    qcc_lower_real(list, k, type, &real);
     int offsets =
         qcc_lower_const_arg(k, qcc_blob(list->arena, QCC_I64, 2, dim, offset, false), table_stride);
     int weights =
@@ -200,7 +208,9 @@ static void lower_tables(const QccOp *op, QccKernelList *list, const QccTaps *ta
     for (int t = 0; t < most; t++) {
         int tap = qcc_expr_imm(e, QCC_EX_I64, 0, t);
         int w = qcc_expr_load(e, weights, QCC_EX_F32, tap);
-        int v = qcc_expr_load(e, x, QCC_EX_F32, qcc_expr_load(e, offsets, QCC_EX_I64, tap));
+        int v = qcc_expr_load(e, x, qcc_expr_type_of(type->dtype),
+                              qcc_expr_load(e, offsets, QCC_EX_I64, tap));
+        v = qcc_lower_real_node(e, k, &real, v);
         int next = qcc_expr_op2(e, QCC_EX_mul, v, w);
         if (t > 0) next = qcc_expr_op2(e, QCC_EX_add, sum, next);
         int some = qcc_expr_op2(e, QCC_EX_ne, w, zero);
@@ -216,7 +226,10 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccType *x = op->in[0].value->type;
     int64_t dim[QCC_MAX_RANK];
     QccRun run[QCC_RUNS_MAX];
-    if (x->quant || op->out[0].type->quant || 2 * reach(a) > TAPS_MAX) return QCC_ERROR_UNSUPPORTED;
+    bool reads = x->quant
+                     ? qcc_dtype_bits(x->dtype) == 8 && qcc_quant_is_tensor(x->quant, NULL, NULL)
+                     : x->dtype == QCC_F32;
+    if (!reads || 2 * reach(a) > TAPS_MAX) return QCC_ERROR_UNSUPPORTED;
     if (!qcc_type_extents(op->out[0].type, dim) || x->dim[a->axis].sym[0] || a->extent == 0)
         return QCC_ERROR_UNSUPPORTED;
     QccTaps taps = make_taps(a, x->dim[a->axis].n, list->arena);
@@ -240,6 +253,7 @@ static void sample(QccRandom *random, QccSample *s)
     a.stretch = a.step > 1 && qcc_random_bool(random) ? a.step : 1;
     a.exclude = qcc_random_bool(random);
     QccValue *x = qcc_sample_param(s, type);
+    s->quantizable = true;
     qcc_sample_op(s, &qcc_op_resize, &x, 1, &a);
 }
 
@@ -251,6 +265,7 @@ const QccOpDef qcc_op_resize = {
     .nout = 1,
     .attr_size = sizeof(QccResizeAttrs),
     .attrs = attrs,
+    .quant = {.kind = QCC_QUANT_ELEMENTWISE},
     .infer = infer,
     .eval = eval,
     .permute = permute,

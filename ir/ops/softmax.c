@@ -42,40 +42,31 @@ static bool permute(QccOp *op, const int *perm, int rank)
     return qcc_permute_keeps_tail(a->axis, perm, rank);
 }
 
-/* exp(x - m) in an expression where m is the result of stage 0. */
-static QccExpr *exponential(QccKernelList *list, const QccExpr *real, int *node)
+/* exp(x - m), m being the result of stage 0. */
+static int exponential(QccExpr *e, const QccLoweredKernel *k, const QccReal *real)
 {
-    QccExpr *e = qcc_lower_expr(list);
-    int arg[QCC_KERNEL_ARGS];
-    for (int i = 0; i < QCC_KERNEL_ARGS; i++) arg[i] = -1;
-    for (int i = 0; i < real->n; i++) {
-        const QccExprNode *n = &real->node[i];
-        if (n->op == QCC_EX_arg) arg[n->imm.i] = qcc_expr_arg(e, (int)n->imm.i, n->type);
-    }
-    int x = qcc_expr_inline(e, real, arg);
-    *node = qcc_expr_exp(e, qcc_expr_op2(e, QCC_EX_sub, x, qcc_rows_stage(e, 0, QCC_EX_F32)));
-    e->result = *node;
-    return e;
+    int x = qcc_rows_real(e, k, real), m = qcc_rows_stage(e, 0, QCC_EX_F32);
+    return qcc_expr_exp(e, qcc_expr_op2(e, QCC_EX_sub, x, m));
 }
 
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccAxisAttrs *a = op->attrs;
+    QccReal real;
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
-    if (!k) return QCC_ERROR_UNSUPPORTED;
-    QccExpr *real = qcc_lower_expr(list);
-    real->result = qcc_lower_real_node(list, real, k, 1, op->in[0].value->type);
-    if (real->result < 0) return QCC_ERROR_UNSUPPORTED;
+    if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     k->kernel->nanchor = k->kernel->narg - 1;
-    int e_node;
+    QccExpr *x = qcc_lower_expr(list), *e = qcc_lower_expr(list), *y = qcc_lower_expr(list);
+    x->result = qcc_rows_real(x, k, &real);
+    e->result = exponential(e, k, &real);
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
     rows->stage[0].combine = QCC_ROW_MAX;
-    rows->stage[0].term = real;
+    rows->stage[0].term = x;
     rows->stage[1].combine = QCC_ROW_SUM;
-    rows->stage[1].term = exponential(list, real, &e_node);
-    QccExpr *y = exponential(list, real, &e_node);
-    y->result = qcc_expr_op2(y, QCC_EX_div, e_node, qcc_rows_stage(y, 1, QCC_EX_F32));
+    rows->stage[1].term = e;
+    int node = exponential(y, k, &real);
+    y->result = qcc_expr_op2(y, QCC_EX_div, node, qcc_rows_stage(y, 1, QCC_EX_F32));
     k->kernel->epilogue = y;
     return QCC_OK;
 }

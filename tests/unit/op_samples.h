@@ -121,7 +121,8 @@ static inline bool quantize_operands(QccRandom *r, QccArena *arena, QccOp *op, Q
             quantize_const(r, arena, op, i, bias, bias ? 0 : rule->weight_axis);
             continue;
         }
-        if (qcc_value_const(v)) return false;
+        if (qcc_value_const(v) && same) return false;
+        if (qcc_value_const(v)) continue;
         const QccType *t = random_quantized(op->graph->ir, r, v->type, dtype);
         if (same && *shared) t = qcc_type_quantized(op->graph->ir, t, dtype, *shared);
         if (same) *shared = t->quant;

@@ -85,8 +85,8 @@ START_TEST(descriptor)
     ck_assert_msg(def->sample, "%s needs a sample", def->name);
     ck_assert_msg(def->max_in < 0 || def->max_in >= def->min_in, "%s", def->name);
     bool computes = def->eval && !(def->traits & QCC_TRAIT_MOVE);
-    if (computes && def->quant.kind != QCC_QUANT_FLOAT && def->quant.kind != QCC_QUANT_FIXED)
-        ck_assert_msg(def->unit, "%s is quantized without a unit", def->name);
+    if (computes && def->quant.kind != QCC_QUANT_FLOAT)
+        ck_assert_msg(def->lower, "%s is quantized without a kernel", def->name);
     if (def->traits & QCC_TRAIT_MOVE && !(def->traits & QCC_TRAIT_VIEW))
         ck_assert_msg(def->lower, "%s moves and has no kernel", def->name);
 }

@@ -308,7 +308,8 @@ static void add_theory(Sample *s, Noise *noise, QccTensor *exact)
     }
     bool same = rule->kind == QCC_QUANT_SAME_SCALE;
     if (same) out = shared;
-    if (rule->kind == QCC_QUANT_FIXED) {
+    /* A range that the op gives, unless a whole bit of it would be for nothing. */
+    if (rule->kind == QCC_QUANT_FIXED && 2 * (out.hi - out.lo) >= 255 * (double)rule->scale) {
         out.lo = (double)rule->scale * (0 - rule->zero);
         out.hi = (double)rule->scale * (255 - rule->zero);
     }
