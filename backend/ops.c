@@ -60,7 +60,8 @@ static void plan_op(QccLowering *l, QccOpPlan *plan)
         return;
     }
     bool fused = (traits & QCC_TRAIT_FUSED) != 0;
-    if (fused || op->def->map || has_quantized_values(op)) {
+    bool quantized = has_quantized_values(op) && !qcc_op_selects_raw(op);
+    if (fused || op->def->map || quantized) {
         if (!try_epilogue(l, plan)) return;
         plan->anchor = plan->epi.anchor;
     } else {

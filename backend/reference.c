@@ -172,69 +172,93 @@ static void accumulate(Run *r, const int64_t *index, int64_t n)
     }
 }
 
+/* ---- combining ------------------------------------------------------------------------------- */
+
+typedef union Number {
+    float f32;
+    double f64;
+    int32_t i32;
+    int64_t i64;
+} Number;
+
+#define COMBINE(T, U, a, b)                                                                        \
+    (how == QCC_COMBINE_SUM   ? (T)((U)(a) + (U)(b))                                               \
+     : how == QCC_COMBINE_MAX ? ((a) > (b) ? (a) : (b))                                            \
+     : how == QCC_COMBINE_MIN ? ((a) < (b) ? (a) : (b))                                            \
+                              : (T)((U)(a) * (U)(b)))
+
+/* a becomes a combined with b, both of `type`; integers unsigned: they wrap. */
+static void combine(QccCombine how, int type, Number *a, const Number *b)
+{
+    switch (type) {
+    case QCC_EX_F32: a->f32 = COMBINE(float, float, a->f32, b->f32); break;
+    case QCC_EX_F64: a->f64 = COMBINE(double, double, a->f64, b->f64); break;
+    case QCC_EX_I32: a->i32 = COMBINE(int32_t, uint32_t, a->i32, b->i32); break;
+    default: a->i64 = COMBINE(int64_t, uint64_t, a->i64, b->i64); break;
+    }
+}
+
+static Number identity(QccCombine how, int type)
+{
+    static const double real[] = {0, -INFINITY, INFINITY, 1};
+    static const int64_t i32[] = {0, INT32_MIN, INT32_MAX, 1}, i64[] = {0, INT64_MIN, INT64_MAX, 1};
+    switch (type) {
+    case QCC_EX_F32: return (Number){.f32 = (float)real[how]};
+    case QCC_EX_F64: return (Number){.f64 = real[how]};
+    case QCC_EX_I32: return (Number){.i32 = (int32_t)i32[how]};
+    default: return (Number){.i64 = i64[how]};
+    }
+}
+
 /* ---- windows --------------------------------------------------------------------------------- */
+
+/* Where a window over integers begins: max and min at the ends of the element type's range. */
+static Number pool_start(QccCombine how, QccDtype d)
+{
+    int64_t least, greatest;
+    qcc_dtype_range(d, &least, &greatest);
+    int type = qcc_expr_type_of(d);
+    bool picks = how == QCC_COMBINE_MAX || how == QCC_COMBINE_MIN;
+    if (qcc_dtype_is_float(d) || !picks) return identity(how, type);
+    int64_t v = how == QCC_COMBINE_MAX ? least : greatest;
+    return type == QCC_EX_I32 ? (Number){.i32 = (int32_t)v} : (Number){.i64 = v};
+}
 
 static void pool(Run *r, const int64_t *index, int64_t n)
 {
     const QccKernel *k = r->k;
     const QccPoolShape *p = &k->u.pool;
     QccDtype d = k->arg[1].dtype;
-    bool is_float = qcc_dtype_is_float(d);
-    int64_t least, greatest;
-    qcc_dtype_range(d, &least, &greatest);
+    size_t size = (size_t)wide_size(d);
     for (int64_t i = 0; i < n; i++) {
-        float f = p->max ? -INFINITY : 0, xf = 0;
-        int32_t q = p->max ? (int32_t)least : 0, xq = 0;
+        Number acc = pool_start(p->combine, d), v;
         for (int64_t tap = 0; tap < p->kh * p->kw; tap++) {
             int64_t y = index[1] * p->stride_h - p->pad_top + tap / p->kw * p->dil_h;
             int64_t x = index[2] * p->stride_w - p->pad_left + tap % p->kw * p->dil_w;
             if (y < 0 || y >= p->ih || x < 0 || x >= p->iw) continue;
             int64_t at = index[0] * p->a_n + y * p->a_h + x * p->a_w + index[3] + i;
-            qcc_widen(is_float ? (void *)&xf : (void *)&xq, d, r->base[1], at, 1);
-            if (p->max) {
-                f = f > xf ? f : xf;
-                q = q > xq ? q : xq;
-            } else {
-                f = f + xf;
-                q = (int32_t)((uint32_t)q + (uint32_t)xq);
-            }
+            qcc_widen(&v, d, r->base[1], at, 1);
+            combine(p->combine, qcc_expr_type_of(d), &acc, &v);
         }
-        memcpy((char *)r->acc + 4 * i, is_float ? (void *)&f : (void *)&q, 4);
+        memcpy((char *)r->acc + size * (size_t)i, &acc, size);
     }
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static float combine_f32(int combine, float a, float b)
+/* n elements of `type` by 16 virtual lanes. */
+static Number reduce(QccCombine how, int type, const char *x, int64_t n)
 {
-    if (combine == QCC_ROW_SUM) return a + b;
-    if (combine == QCC_ROW_MAX) return a > b ? a : b;
-    return a < b ? a : b;
-}
-
-static int32_t combine_i32(int combine, int32_t a, int32_t b)
-{
-    if (combine == QCC_ROW_SUM) return (int32_t)((uint32_t)a + (uint32_t)b);
-    if (combine == QCC_ROW_MAX) return a > b ? a : b;
-    return a < b ? a : b;
-}
-
-static float reduce_f32(int combine, const float *x, int64_t n)
-{
-    float lane[LANES];
-    for (int i = 0; i < LANES; i++)
-        lane[i] = combine == QCC_ROW_SUM ? 0 : combine == QCC_ROW_MAX ? -INFINITY : INFINITY;
-    for (int64_t i = 0; i < n; i++) lane[i % LANES] = combine_f32(combine, lane[i % LANES], x[i]);
+    size_t size = type == QCC_EX_F64 || type == QCC_EX_I64 ? 8 : 4;
+    Number lane[LANES], v;
+    for (int i = 0; i < LANES; i++) lane[i] = identity(how, type);
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(&v, x + (size_t)i * size, size);
+        combine(how, type, &lane[i % LANES], &v);
+    }
     for (int w = LANES / 2; w > 0; w /= 2)
-        for (int i = 0; i < w; i++) lane[i] = combine_f32(combine, lane[i], lane[i + w]);
+        for (int i = 0; i < w; i++) combine(how, type, &lane[i], &lane[i + w]);
     return lane[0];
-}
-
-static int32_t reduce_i32(int combine, const int32_t *x, int64_t n)
-{
-    int32_t all = combine == QCC_ROW_SUM ? 0 : combine == QCC_ROW_MAX ? INT32_MIN : INT32_MAX;
-    for (int64_t i = 0; i < n; i++) all = combine_i32(combine, all, x[i]);
-    return all;
 }
 
 static void run_row(Run *r, const int64_t *index)
@@ -246,20 +270,12 @@ static void run_row(Run *r, const int64_t *index)
         const QccRowStage *stage = &s->stage[i];
         gather(r, stage->term, 1, index, n);
         evaluate(r, stage->term, n, NULL, r->result);
-        char combined[4]; /* i32 or f32 */
-        if (stage->term->node[stage->term->result].type == QCC_EX_F32) {
-            float f = reduce_f32(stage->combine, r->result, n);
-            memcpy(combined, &f, 4);
-        } else {
-            int32_t q = reduce_i32(stage->combine, r->result, n);
-            memcpy(combined, &q, 4);
-        }
+        int type = stage->term->node[stage->term->result].type;
+        Number combined = reduce(stage->combine, type, r->result, n);
         /* Later expressions read it as one more argument. */
-        memcpy(r->acc, combined, 4);
-        if (stage->then)
-            evaluate(r, stage->then, 1, r->acc, r->stage[i]);
-        else
-            memcpy(r->stage[i], combined, 4);
+        memcpy(r->acc, &combined, sizeof combined);
+        memcpy(r->stage[i], &combined, sizeof combined);
+        if (stage->then) evaluate(r, stage->then, 1, r->acc, r->stage[i]);
         r->wide[QCC_ROW_RESULT + i] = r->stage[i];
         r->stride[QCC_ROW_RESULT + i] = 0;
     }

@@ -130,8 +130,7 @@ static void make_copy(QccLowering *l, const QccOpPlan *plan, Operand *o)
 
 static QccExprType acc_type(const QccKernel *k)
 {
-    QccDtype d = k->nanchor > 0 ? k->arg[1].dtype : QCC_F32;
-    return qcc_dtype_is_float(d) ? QCC_EX_F32 : QCC_EX_I32;
+    return qcc_expr_type_of(k->nanchor > 0 ? k->arg[1].dtype : QCC_F32);
 }
 
 /* Strides that read extents of 1 again and again. */

@@ -14,9 +14,10 @@ static const char *const anchor_name[] = {
 };
 
 static const char *const combine_name[] = {
-    [QCC_ROW_SUM] = "sum",
-    [QCC_ROW_MAX] = "max",
-    [QCC_ROW_MIN] = "min",
+    [QCC_COMBINE_SUM] = "sum",
+    [QCC_COMBINE_MAX] = "max",
+    [QCC_COMBINE_MIN] = "min",
+    [QCC_COMBINE_PROD] = "prod",
 };
 
 /* Work units of a rank 1 map are blocks of this many elements. */
@@ -100,7 +101,7 @@ static void print_contract(QccBuf *buf, const QccContractShape *c)
 static void print_pool(QccBuf *buf, const QccPoolShape *p)
 {
     qcc_buf_printf(buf, "%s of %lldx%lld taps %lldx%lld stride %lldx%lld dilation %lldx%lld",
-                   p->max ? "max" : "sum", (long long)p->ih, (long long)p->iw, (long long)p->kh,
+                   combine_name[p->combine], (long long)p->ih, (long long)p->iw, (long long)p->kh,
                    (long long)p->kw, (long long)p->stride_h, (long long)p->stride_w,
                    (long long)p->dil_h, (long long)p->dil_w);
     qcc_buf_printf(buf, " pad %lld %lld\n", (long long)p->pad_top, (long long)p->pad_left);
@@ -167,8 +168,7 @@ void qcc_kernel_title(QccBuf *buf, const QccKernel *k)
         name = "matmul";
     else if (k->anchor == QCC_ANCHOR_CONTRACT)
         name = "conv";
-    else if (k->anchor == QCC_ANCHOR_POOL)
-        name = p->max ? "maxpool" : "sumpool";
+    if (k->anchor == QCC_ANCHOR_POOL) qcc_buf_puts(buf, combine_name[p->combine]);
     qcc_buf_puts(buf, name);
     print_list(buf, " ", k->extent, k->rank, "x");
     if (product)

@@ -51,23 +51,32 @@ typedef struct QccContractShape {
     int64_t b_n, b_k;
 } QccContractShape;
 
+/* How elements become one, in the type that they widen to: acc + x, acc > x ? acc : x,
+ * acc < x ? acc : x, acc * x. Begins with the identity: 0; -inf or the least number of the type;
+ * inf or the greatest; 1. Integers wrap. */
+typedef enum QccCombine {
+    QCC_COMBINE_SUM,
+    QCC_COMBINE_MAX,
+    QCC_COMBINE_MIN,
+    QCC_COMBINE_PROD
+} QccCombine;
+
 /* POOL: index space [n, oh, ow, c]. Taps outside [0,ih) x [0,iw) are skipped. acc is combined tap
- * by tap, (ky, kx) ascending: f32 from 0 or -inf, acc = acc + x or acc > x ? acc : x; integers give
- * i32, max from the least value of the element type. */
+ * by tap, (ky, kx) ascending, in the type that elements widen to; max and min of integers begin
+ * with the least and the greatest value of the element type. */
 typedef struct QccPoolShape {
-    bool max; /* else sum */
+    QccCombine combine;
     int64_t ih, iw, kh, kw, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
     int64_t a_n, a_h, a_w; /* strides of A in elements; A points at input (0,0) */
 } QccPoolShape;
 
 /* One reduction over a row: combine(lanes) of `term`, whose arguments are the kernel's row
- * arguments and, as arguments 100, 101, ..., the results of earlier stages (f32 or i32).
- * f32, sums as well as max and min: 16 virtual lanes that begin with the identity (0, -inf, inf);
- * lane i combines elements i, i+16, ... in turn, lane = op(lane, x), lanes that have no element
- * left stay as they are (a NaN included: no filling up with the identity); then the tree lane[i] =
- * op(lane[i], lane[i + w]) for w = 8, 4, 2, 1. max and min are those of expr.h. */
+ * arguments and, as arguments 100, 101, ..., the results of earlier stages.
+ * 16 virtual lanes begin with the identity; lane i combines elements i, i+16, ... in turn, lane =
+ * op(lane, x), lanes that have no element left stay as they are (a NaN included: no filling up with
+ * the identity); then the tree lane[i] = op(lane[i], lane[i + w]) for w = 8, 4, 2, 1. */
 typedef struct QccRowStage {
-    enum { QCC_ROW_SUM, QCC_ROW_MAX, QCC_ROW_MIN } combine;
+    QccCombine combine;
     QccExpr *term; /* per element */
     QccExpr *then; /* of the combined value (acc) and earlier stages; NULL: itself */
 } QccRowStage;
@@ -212,6 +221,10 @@ int qcc_lower_operand(QccLoweredKernel *k, int operand, QccDtype dtype, const in
                       const int64_t *index_offset);
 int qcc_lower_const_arg(QccLoweredKernel *k, const QccBlob *blob, const int64_t *stride);
 int qcc_lower_weight(QccLoweredKernel *k, int operand, const QccBlob *blob);
+/* A temporary of dense elements; returns its number. As an argument it may be the result of one
+ * kernel and an operand of later ones. */
+int qcc_lower_temp(QccKernelList *list, QccDtype dtype, int rank, const int64_t *dim);
+int qcc_lower_temp_arg(QccLoweredKernel *k, int temp, QccDtype dtype, const int64_t *stride);
 
 /* An empty expression in the list's arena. */
 QccExpr *qcc_lower_expr(QccKernelList *list);

@@ -61,6 +61,21 @@ int qcc_lower_weight(QccLoweredKernel *k, int operand, const QccBlob *blob)
                    (QccSource){.kind = QCC_SOURCE_WEIGHT, .index = operand, .blob = blob});
 }
 
+int qcc_lower_temp(QccKernelList *list, QccDtype dtype, int rank, const int64_t *dim)
+{
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++) count *= dim[i];
+    list->temp =
+        qcc_grow(list->arena, list->temp, list->ntemp, &list->temp_cap, sizeof *list->temp);
+    list->temp[list->ntemp] = qcc_dtype_size(dtype, count);
+    return list->ntemp++;
+}
+
+int qcc_lower_temp_arg(QccLoweredKernel *k, int temp, QccDtype dtype, const int64_t *stride)
+{
+    return add_arg(k, dtype, stride, (QccSource){.kind = QCC_SOURCE_TEMP, .index = temp});
+}
+
 /* ---- expressions ------------------------------------------------------------------------------
  */
 

@@ -110,6 +110,11 @@ bool qcc_op_moves_raw(const QccOp *op)
     return !to->quant || qcc_quant_is_tensor(to->quant, NULL, NULL);
 }
 
+bool qcc_op_selects_raw(const QccOp *op)
+{
+    return (op->def->traits & QCC_TRAIT_SELECT) != 0 && qcc_op_moves_raw(op);
+}
+
 /* ---- samples ------------------------------------------------------------------------------ */
 
 QccValue *qcc_sample_param(QccSample *s, const QccType *type)

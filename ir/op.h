@@ -28,7 +28,9 @@ enum {
     QCC_TRAIT_TERMINATOR = 1 << 8,
     QCC_TRAIT_FUSED = 1 << 9, /* has a body whose parameters are the operands */
     QCC_TRAIT_LOOP = 1 << 10, /* has a body that runs once a step, with parameters of its own */
-    QCC_TRAIT_BODY = QCC_TRAIT_FUSED | QCC_TRAIT_LOOP
+    QCC_TRAIT_BODY = QCC_TRAIT_FUSED | QCC_TRAIT_LOOP,
+    QCC_TRAIT_SELECT = 1 << 11 /* each result is one of operand 0's elements, chosen by order: works
+                                  on stored elements where both are equally quantized */
 };
 
 typedef enum QccQuantRuleKind {
@@ -144,6 +146,8 @@ bool qcc_op_is_index(const QccOp *op, int i);
 /* Whether a MOVE may copy stored elements: they mean the same before and after. Scales along an
  * axis move with it, so only one pair for the whole tensor is simple enough. */
 bool qcc_op_moves_raw(const QccOp *op);
+/* The same of a SELECT. */
+bool qcc_op_selects_raw(const QccOp *op);
 
 /* The built-in ops, from ops.def. */
 #define QCC_OP(name) extern const QccOpDef qcc_op_##name;

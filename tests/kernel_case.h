@@ -243,14 +243,47 @@ static Scalar contract_at(const Case *c, const int64_t *i)
     return acc;
 }
 
+static Scalar combine(int how, int64_t type, Scalar a, Scalar b)
+{
+#define COMBINE(T, U, m)                                                                           \
+    a.m = how == QCC_COMBINE_SUM    ? (T)((U)a.m + (U)b.m)                                         \
+          : how == QCC_COMBINE_PROD ? (T)((U)a.m * (U)b.m)                                         \
+          : how == QCC_COMBINE_MAX  ? (a.m > b.m ? a.m : b.m)                                      \
+                                    : (a.m < b.m ? a.m : b.m)
+    switch (type) {
+    case QCC_EX_F32: COMBINE(float, float, f32); break;
+    case QCC_EX_F64: COMBINE(double, double, f64); break;
+    case QCC_EX_I32: COMBINE(int32_t, uint32_t, i32); break;
+    default: COMBINE(int64_t, uint64_t, i64); break;
+    }
+#undef COMBINE
+    return a;
+}
+
+static Scalar identity(int how, int64_t type)
+{
+    bool max = how == QCC_COMBINE_MAX, picks = max || how == QCC_COMBINE_MIN;
+    float infinite = max ? -INFINITY : INFINITY, one = how == QCC_COMBINE_PROD;
+    switch (type) {
+    case QCC_EX_F32: return (Scalar){.f32 = picks ? infinite : one};
+    case QCC_EX_F64: return (Scalar){.f64 = (double)(picks ? infinite : one)};
+    case QCC_EX_I32: return (Scalar){.i32 = picks ? max ? INT32_MIN : INT32_MAX : (int)one};
+    default: return (Scalar){.i64 = picks ? max ? INT64_MIN : INT64_MAX : (int)one};
+    }
+}
+
 static Scalar pool_at(const Case *c, const int64_t *i)
 {
     const QccPoolShape *s = &c->k.u.pool;
     QccDtype dtype = c->k.arg[1].dtype;
     size_t size = (size_t)qcc_dtype_bits(dtype) / 8;
-    Scalar acc = {0};
-    if (s->max && dtype == QCC_F32) acc.f32 = -INFINITY;
-    if (s->max && dtype == QCC_I8) acc.i32 = -128;
+    int64_t lo, hi, type = qcc_expr_type_of(dtype);
+    qcc_dtype_range(dtype, &lo, &hi);
+    Scalar acc = identity(s->combine, type);
+    int64_t end = s->combine == QCC_COMBINE_MAX ? lo : hi;
+    bool picks = s->combine == QCC_COMBINE_MAX || s->combine == QCC_COMBINE_MIN;
+    if (picks && type == QCC_EX_I32) acc.i32 = (int32_t)end;
+    if (picks && type == QCC_EX_I64) acc.i64 = end;
     for (int64_t ky = 0; ky < s->kh; ky++)
         for (int64_t kx = 0; kx < s->kw; kx++) {
             int64_t y = i[1] * s->stride_h + ky * s->dil_h - s->pad_top;
@@ -259,10 +292,7 @@ static Scalar pool_at(const Case *c, const int64_t *i)
             int64_t at = i[0] * s->a_n + y * s->a_h + x * s->a_w + i[3];
             Scalar v;
             widen(dtype, c->buffer[1].data + (size_t)at * size, &v);
-            if (dtype == QCC_F32)
-                acc.f32 = !s->max ? acc.f32 + v.f32 : acc.f32 > v.f32 ? acc.f32 : v.f32;
-            else
-                acc.i32 = !s->max ? acc.i32 + v.i32 : acc.i32 > v.i32 ? acc.i32 : v.i32;
+            acc = combine(s->combine, type, acc, v);
         }
     return acc;
 }
@@ -310,20 +340,6 @@ static int expr_type(const QccExpr *e)
     return e->node[e->result].type;
 }
 
-static Scalar combine(int how, int type, Scalar a, Scalar b)
-{
-#define COMBINE(m)                                                                                 \
-    a.m = how == QCC_ROW_SUM   ? a.m + b.m                                                         \
-          : how == QCC_ROW_MAX ? (a.m > b.m ? a.m : b.m)                                           \
-                               : (a.m < b.m ? a.m : b.m)
-    if (type == QCC_EX_F32)
-        COMBINE(f32);
-    else
-        COMBINE(i32);
-#undef COMBINE
-    return a;
-}
-
 /* The stages of one row. */
 static void reduce_row(const Case *c, int64_t *index, Scalar *rows, QccArena *scratch)
 {
@@ -332,13 +348,8 @@ static void reduce_row(const Case *c, int64_t *index, Scalar *rows, QccArena *sc
     for (int s = 0; s < r->nstage; s++) {
         const QccRowStage *stage = &r->stage[s];
         int type = expr_type(stage->term), how = stage->combine;
-        Scalar lane[16] = {0};
-        for (int i = 0; i < 16; i++) {
-            if (type == QCC_EX_F32 && how != QCC_ROW_SUM)
-                lane[i].f32 = how == QCC_ROW_MAX ? -INFINITY : INFINITY;
-            else if (how != QCC_ROW_SUM)
-                lane[i].i32 = how == QCC_ROW_MAX ? INT32_MIN : INT32_MAX;
-        }
+        Scalar lane[16];
+        for (int i = 0; i < 16; i++) lane[i] = identity(how, type);
         for (index[last] = 0; index[last] < c->k.extent[last]; index[last]++) {
             Scalar v = eval_at(c, stage->term, index, (Scalar){0}, rows, scratch);
             lane[index[last] % 16] = combine(how, type, lane[index[last] % 16], v);

@@ -48,7 +48,8 @@ static void random_epilogue(Case *c, bool f32)
     random_layout(c, stride);
     int kind = (int)pick(c, 0, 4), residual = 0;
     if (kind == 0) { /* the accumulator itself */
-        k->arg[0].dtype = f32 ? QCC_F32 : QCC_I32;
+        bool bytes = k->anchor == QCC_ANCHOR_POOL && qcc_dtype_bits(k->arg[1].dtype) == 8;
+        k->arg[0].dtype = f32 ? QCC_F32 : bytes ? k->arg[1].dtype : QCC_I32;
     } else {
         static const QccDtype floats[] = {QCC_F32, QCC_F16, QCC_BF16};
         static const QccDtype others[] = {QCC_U8, QCC_I8, QCC_F32, QCC_F16, QCC_BF16};
@@ -157,10 +158,10 @@ static void random_contract(Case *c, const QccTarget *t)
 
 static void random_pool(Case *c, const QccTarget *t)
 {
-    static const QccDtype types[] = {QCC_U8, QCC_I8, QCC_F32, QCC_U8};
+    static const QccDtype types[] = {QCC_U8, QCC_I8, QCC_F32, QCC_U8, QCC_I16, QCC_BF16, QCC_I32};
     QccKernel *k = &c->k;
     QccPoolShape *s = &k->u.pool;
-    *s = (QccPoolShape){.max = pick(c, 0, 1),
+    *s = (QccPoolShape){.combine = pick(c, 0, 3),
                         .ih = pick(c, 1, 9),
                         .iw = pick(c, 1, 9),
                         .kh = pick(c, 1, 4),
@@ -171,7 +172,7 @@ static void random_pool(Case *c, const QccTarget *t)
                         .dil_w = pick(c, 1, 2),
                         .pad_top = pick(c, 0, 2),
                         .pad_left = pick(c, 0, 2)};
-    QccDtype dtype = types[pick(c, 0, 3)];
+    QccDtype dtype = types[pick(c, 0, 6)];
     k->rank = 4;
     k->nanchor = 1;
     k->extent[0] = pick(c, 1, 2);
@@ -185,7 +186,7 @@ static void random_pool(Case *c, const QccTarget *t)
     s->a_n = s->ih * s->a_h;
     k->narg = 1;
     add_operand(c, dtype, k->extent[0] * s->a_n - (s->a_w - k->extent[3]), 0);
-    random_epilogue(c, dtype == QCC_F32);
+    random_epilogue(c, qcc_dtype_is_float(dtype));
     qcc_choose_variant(k, t);
 }
 
@@ -391,7 +392,7 @@ static void random_rows(Case *c, const QccTarget *t)
     for (int i = 0; i < r->nstage; i++) {
         QccExpr *e = r->stage[i].term = new_expr(c);
         int v = qcc_expr_arg(e, x, type);
-        r->stage[i].combine = pick(c, 0, 2);
+        r->stage[i].combine = pick(c, 0, 3);
         if (i > 0) {
             int earlier = qcc_expr_arg(e, QCC_ROW_RESULT + (int)pick(c, 0, i - 1), type);
             v = qcc_expr_op2(e, QCC_EX_sub, v, earlier);

@@ -155,6 +155,11 @@ Val emit_table(QccEmit *e, Val table, Val index);
 Val emit_lesser(QccEmit *e, Val a, Val b);
 Val emit_greater(QccEmit *e, Val a, Val b);
 
+/* Two vectors, or two scalars, combined; where it begins, in every lane of a vector of `type`
+ * (QccExprType). */
+Val emit_combine(QccEmit *e, QccCombine how, Val a, Val b);
+Val emit_identity(QccEmit *e, QccCombine how, int type);
+
 /* acc + the products of i16 pairs, added two and two into i32 lanes: pmaddwd, or fused with the
  * sum. */
 Val emit_pairs(QccEmit *e, Val acc, Val a, Val b);

@@ -90,6 +90,33 @@ Val emit_greater(QccEmit *e, Val a, Val b)
     return LLVMBuildSelect(e->b, more, a, b, "");
 }
 
+Val emit_combine(QccEmit *e, QccCombine how, Val a, Val b)
+{
+    bool f = is_float_vector(a);
+    switch (how) {
+    case QCC_COMBINE_SUM: return f ? LLVMBuildFAdd(e->b, a, b, "") : LLVMBuildAdd(e->b, a, b, "");
+    case QCC_COMBINE_MAX: return emit_greater(e, a, b);
+    case QCC_COMBINE_MIN: return emit_lesser(e, a, b);
+    case QCC_COMBINE_PROD: break;
+    }
+    return f ? LLVMBuildFMul(e->b, a, b, "") : LLVMBuildMul(e->b, a, b, "");
+}
+
+Val emit_identity(QccEmit *e, QccCombine how, int type)
+{
+    Typ element = emit_expr_type(e, type);
+    uint64_t least = type == QCC_EX_I32 ? 1ULL << 31 : 1ULL << 63;
+    Val v = LLVMConstNull(element);
+    bool f = is_float(type);
+    if (how == QCC_COMBINE_PROD)
+        v = f ? LLVMConstReal(element, 1) : LLVMConstInt(element, 1, false);
+    if (how == QCC_COMBINE_MAX)
+        v = f ? LLVMConstReal(element, -__builtin_inf()) : LLVMConstInt(element, least, false);
+    if (how == QCC_COMBINE_MIN)
+        v = f ? LLVMConstReal(element, __builtin_inf()) : LLVMConstInt(element, least - 1, false);
+    return emit_splat(e, v, e->lanes);
+}
+
 /* cvtps2dq rounds by the environment, that is to nearest even, in one instruction; the generic
  * forms take two, or become scalar code. */
 static Val round_to_i32(Scope *s, Val a)

@@ -12,39 +12,16 @@
 
 enum { VIRTUAL = 16 };
 
-/* What a lane holds before its first element. */
-static Val identity(QccEmit *e, int combine, int type)
-{
-    Typ element = emit_expr_type(e, type);
-    bool is_float = type == QCC_EX_F32 || type == QCC_EX_F64;
-    Val v = LLVMConstNull(element);
-    if (combine != QCC_ROW_SUM && is_float)
-        v = LLVMConstReal(element, combine == QCC_ROW_MAX ? -__builtin_inf() : __builtin_inf());
-    else if (combine != QCC_ROW_SUM) {
-        uint64_t least = type == QCC_EX_I32 ? 1ULL << 31 : 1ULL << 63;
-        v = LLVMConstInt(element, combine == QCC_ROW_MAX ? least : least - 1, false);
-    }
-    return emit_splat(e, v, e->lanes);
-}
-
-static Val combine(QccEmit *e, const QccRowStage *s, int type, Val a, Val b)
-{
-    if (s->combine == QCC_ROW_MAX) return emit_greater(e, a, b);
-    if (s->combine == QCC_ROW_MIN) return emit_lesser(e, a, b);
-    return type == QCC_EX_F32 || type == QCC_EX_F64 ? LLVMBuildFAdd(e->b, a, b, "")
-                                                    : LLVMBuildAdd(e->b, a, b, "");
-}
-
 /* Elements i .. i + n of the row into the virtual lanes; lanes that get none stay as they are. */
 static void take(QccEmit *e, const QccRowStage *s, const EmitOperand *row, const Val *result, Val i,
                  int n, Val *lane)
 {
     EmitOperand here[QCC_KERNEL_ARGS];
-    int type = s->term->node[s->term->result].type;
     for (int v = 0; v * e->lanes < n; v++) {
         int count = n - v * e->lanes < e->lanes ? n - v * e->lanes : e->lanes;
         emit_operands_at(e, row, here, emit_addc(e, i, (int64_t)v * e->lanes));
-        Val x = combine(e, s, type, lane[v], emit_expr(e, s->term, here, result, NULL, count));
+        Val x = emit_expr(e, s->term, here, result, NULL, count);
+        x = emit_combine(e, s->combine, lane[v], x);
         if (count < e->lanes) {
             Val some[VIRTUAL];
             for (int l = 0; l < e->lanes; l++) some[l] = LLVMConstInt(e->i1, l < count, false);
@@ -56,18 +33,18 @@ static void take(QccEmit *e, const QccRowStage *s, const EmitOperand *row, const
 
 /* lane[i] = combine(lane[i], lane[i + w]) for w = 8, 4, 2, 1: first whole vectors, then within one.
  * The result stands in every lane. */
-static Val tree(QccEmit *e, const QccRowStage *s, int type, Val *lane)
+static Val tree(QccEmit *e, QccCombine how, Val *lane)
 {
     int vectors = VIRTUAL / e->lanes;
     for (int half = vectors / 2; half > 0; half /= 2)
-        for (int v = 0; v < half; v++) lane[v] = combine(e, s, type, lane[v], lane[v + half]);
+        for (int v = 0; v < half; v++) lane[v] = emit_combine(e, how, lane[v], lane[v + half]);
     Val x = lane[0];
     for (int w = e->lanes / 2; w > 0; w /= 2) {
         Val index[VIRTUAL];
         for (int l = 0; l < e->lanes; l++) index[l] = emit_i32(e, l < w ? l + w : l);
         Val upper = LLVMBuildShuffleVector(e->b, x, LLVMGetPoison(LLVMTypeOf(x)),
                                            LLVMConstVector(index, (unsigned)e->lanes), "");
-        x = combine(e, s, type, x, upper);
+        x = emit_combine(e, how, x, upper);
     }
     return emit_splat(e, LLVMBuildExtractElement(e->b, x, emit_i32(e, 0), ""), e->lanes);
 }
@@ -80,7 +57,7 @@ static Val emit_stage(QccEmit *e, const QccRowStage *s, const Val *at, const Val
     EmitOperand row[QCC_KERNEL_ARGS];
     Val lane[VIRTUAL] = {NULL};
     emit_row_operands(e, s->term, at, row);
-    for (int v = 0; v < vectors; v++) lane[v] = identity(e, s->combine, type);
+    for (int v = 0; v < vectors; v++) lane[v] = emit_identity(e, s->combine, type);
     if (whole) {
         EmitLoop l;
         emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), VIRTUAL, vectors, lane);
@@ -90,7 +67,7 @@ static Val emit_stage(QccEmit *e, const QccRowStage *s, const Val *at, const Val
         for (int v = 0; v < vectors; v++) lane[v] = l.carry[v];
     }
     if (n > whole) take(e, s, row, result, emit_i64(e, whole), (int)(n - whole), lane);
-    Val value = tree(e, s, type, lane);
+    Val value = tree(e, s->combine, lane);
     if (!s->then) return value;
     emit_row_operands(e, s->then, at, row);
     return emit_expr(e, s->then, row, result, value, 1);

@@ -49,6 +49,37 @@ void qcc_arg_eval(const QccOp *op, const QccTensor *x, const QccTensor *result, 
     }
 }
 
+/* ---- lowering -------------------------------------------------------------------------------- */
+
+QccStatus qcc_arg_lower(const QccOp *op, QccKernelList *list, bool least)
+{
+    const QccArgAttrs *a = op->attrs;
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    int64_t dim[QCC_MAX_RANK], extent[QCC_MAX_RANK], stride[QCC_MAX_RANK] = {0};
+    int64_t result_stride[QCC_MAX_RANK] = {0}, count_stride[QCC_MAX_RANK] = {0};
+    int axis = (int)a->axis, last = x->rank - 1;
+    if (x->quant || qcc_dtype_bits(x->dtype) < 8 || !qcc_type_extents(x, dim))
+        return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0, at = 0; i <= last; i++) { /* the axis comes last */
+        int to = i == axis ? last : at++;
+        extent[to] = dim[i];
+        stride[to] = qcc_lower_pitch(list, op, 0, i);
+        if (i != axis) result_stride[to] = list->result->pitch[y->rank == x->rank ? i : to];
+    }
+    count_stride[last] = 1;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_ROWS, x->rank, extent);
+    qcc_lower_result(k, y->dtype, result_stride, NULL);
+    qcc_lower_operand(k, 0, x->dtype, stride, NULL);
+    int count = qcc_lower_const_arg(k, qcc_lower_count(list, dim[axis]), count_stride);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    int at = qcc_lower_arg(list, k, count, least, a->last);
+    e->result = qcc_expr_cvt(e, QCC_EX_I64, qcc_expr_arg(e, at, QCC_EX_I32));
+    k->kernel->u.rows.reduced = true;
+    return QCC_OK;
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
 void qcc_arg_sample(QccRandom *random, QccSample *s, const QccOpDef *def)
 {
     const QccType *type = qcc_sample_type(s, 1, 4);

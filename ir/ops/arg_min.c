@@ -9,6 +9,11 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    return qcc_arg_lower(op, list, true);
+}
+
 static void sample(QccRandom *random, QccSample *s)
 {
     qcc_arg_sample(random, s, &qcc_op_arg_min);
@@ -25,4 +30,5 @@ const QccOpDef qcc_op_arg_min = {
     .infer = qcc_arg_infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

@@ -1,6 +1,7 @@
 /* hardmax - 1 where the first largest value of a row lies, 0 elsewhere; a row is what lies in the
- * dimensions from axis on. A NaN is never larger. */
-#include "ir/ops/common.h"
+ * dimensions from axis on. A NaN is larger than everything. */
+#include "ir/ops/index.h"
+#include "ir/ops/reduce.h"
 
 static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, axis), "-1", 0, 0,
                                   NULL, "the first of the dimensions that belong together"},
@@ -19,18 +20,34 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 {
     (void)arena;
     const QccAxisAttrs *a = op->attrs;
-    const float *x = in[0].data;
     float *y = result->data;
     int64_t n = 1;
     for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
-    for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
-        int64_t best = 0;
-        for (int64_t i = 0; i < n; i++) {
+    for (int64_t at = 0; at < result->count; at += n) {
+        int64_t best = at;
+        for (int64_t i = at; i < at + n; i++) {
             y[i] = 0;
-            if (x[i] > x[best]) best = i;
+            if (qcc_order_key(&in[0], i) > qcc_order_key(&in[0], best)) best = i;
         }
         y[best] = 1;
     }
+    return QCC_OK;
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    int64_t stride[QCC_MAX_RANK] = {0};
+    if (op->in[0].value->type->quant || op->out[0].type->quant) return QCC_ERROR_UNSUPPORTED;
+    QccLoweredKernel *k =
+        qcc_rows_lower(op, list, (int)((const QccAxisAttrs *)op->attrs)->axis, false);
+    if (!k) return QCC_ERROR_UNSUPPORTED;
+    int last = k->kernel->rank - 1;
+    stride[last] = 1;
+    int count = qcc_lower_const_arg(k, qcc_lower_count(list, k->kernel->extent[last]), stride);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    int at = qcc_expr_arg(e, qcc_lower_arg(list, k, count, false, false), QCC_EX_I32);
+    int hit = qcc_expr_op2(e, QCC_EX_eq, at, qcc_lower_arg_node(e, k, count));
+    e->result = qcc_expr_cvt(e, QCC_EX_F32, hit);
     return QCC_OK;
 }
 
@@ -54,4 +71,5 @@ const QccOpDef qcc_op_hardmax = {
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

@@ -62,6 +62,39 @@ int64_t qcc_order_key(const QccTensor *t, int64_t i)
     }
 }
 
+int qcc_lower_key(QccExpr *e, int x)
+{
+    bool wide = e->node[x].type == QCC_EX_F64;
+    if (e->node[x].type != QCC_EX_F32 && !wide) return x;
+    QccExprType type = wide ? QCC_EX_I64 : QCC_EX_I32;
+    int64_t most = wide ? INT64_MAX : INT32_MAX;
+    int bits = qcc_expr_bits(e, type, x), zero = qcc_expr_imm(e, type, 0, 0);
+    int greatest = qcc_expr_imm(e, type, 0, most);
+    int magnitude = qcc_expr_op2(e, QCC_EX_and, bits, greatest);
+    int negative = qcc_expr_op2(e, QCC_EX_lt, bits, zero), nan = qcc_expr_op2(e, QCC_EX_ne, x, x);
+    int key = qcc_expr_op3(e, QCC_EX_select, negative, qcc_expr_op2(e, QCC_EX_sub, zero, magnitude),
+                           bits);
+    return qcc_expr_op3(e, QCC_EX_select, nan, greatest, key);
+}
+
+int qcc_lower_arg(QccKernelList *list, QccLoweredKernel *k, int count, bool least, bool last)
+{
+    QccRowShape *rows = &k->kernel->u.rows;
+    QccExpr *key = qcc_lower_expr(list), *place = qcc_lower_expr(list);
+    key->result = qcc_lower_key(key, qcc_lower_arg_node(key, k, 1));
+    rows->stage[0].combine = least ? QCC_COMBINE_MIN : QCC_COMBINE_MAX;
+    rows->stage[0].term = key;
+    int own = qcc_lower_key(place, qcc_lower_arg_node(place, k, 1));
+    int extreme = qcc_expr_arg(place, QCC_ROW_RESULT, key->node[key->result].type);
+    place->result = qcc_expr_op3(place, QCC_EX_select, qcc_expr_op2(place, QCC_EX_eq, own, extreme),
+                                 qcc_lower_arg_node(place, k, count),
+                                 qcc_expr_i32(place, last ? -1 : INT32_MAX));
+    rows->stage[1].combine = last ? QCC_COMBINE_MAX : QCC_COMBINE_MIN;
+    rows->stage[1].term = place;
+    rows->nstage = 2;
+    return QCC_ROW_RESULT + 1;
+}
+
 /* ---- reductions of scattered elements -------------------------------------------------------- */
 
 const char *const qcc_scatter_names[] = {"none", "add", "mul", "min", "max", NULL};

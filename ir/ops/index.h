@@ -28,6 +28,14 @@ QccLines qcc_lines(const QccTensor *t, int64_t axis);
  * everything, the two zeros are equal. `t` is plain. */
 int64_t qcc_order_key(const QccTensor *t, int64_t i);
 
+/* The same of a node of a plain element type: i32 or i64. */
+int qcc_lower_key(QccExpr *e, int x);
+
+/* Two stages of a ROWS kernel, by which its rows of argument 1 are searched; `count` is an argument
+ * that counts along them (qcc_lower_count). Returns the argument, an i32, that is the index found:
+ * of the greatest key (least: the least one), the first or the last of equal ones. */
+int qcc_lower_arg(QccKernelList *list, QccLoweredKernel *k, int count, bool least, bool last);
+
 /* ---- reductions of scattered elements -------------------------------------------------------- */
 
 extern const char *const qcc_scatter_names[]; /* NULL-terminated, for an attribute's row */

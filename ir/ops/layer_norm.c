@@ -129,10 +129,10 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     y->result = value;
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
-    rows->stage[0].combine = QCC_ROW_SUM;
+    rows->stage[0].combine = QCC_COMBINE_SUM;
     rows->stage[0].term = x;
     rows->stage[0].then = mean_of_acc(list, n);
-    rows->stage[1].combine = QCC_ROW_SUM;
+    rows->stage[1].combine = QCC_COMBINE_SUM;
     rows->stage[1].term = square;
     rows->stage[1].then = r;
     k->kernel->epilogue = y;

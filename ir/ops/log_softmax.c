@@ -81,9 +81,9 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     log->result = qcc_expr_log(log, qcc_expr_acc(log, QCC_EX_F32));
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
-    rows->stage[0].combine = QCC_ROW_MAX;
+    rows->stage[0].combine = QCC_COMBINE_MAX;
     rows->stage[0].term = x;
-    rows->stage[1].combine = QCC_ROW_SUM;
+    rows->stage[1].combine = QCC_COMBINE_SUM;
     rows->stage[1].term = e;
     rows->stage[1].then = log;
     int node = lowered(y, k, &real);

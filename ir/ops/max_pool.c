@@ -18,7 +18,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     QccLoweredKernel *k = qcc_pool_lower(op, list, true);
     if (!k) return QCC_ERROR_UNSUPPORTED;
-    return qcc_lower_correct_zero(op, list, k, 1);
+    return qcc_op_selects_raw(op) ? QCC_OK : qcc_lower_correct_zero(op, list, k, 1);
 }
 
 static void sample(QccRandom *random, QccSample *s)
@@ -32,7 +32,7 @@ const QccOpDef qcc_op_max_pool = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .traits = QCC_TRAIT_POOLING | QCC_TRAIT_HOMOGENEOUS,
+    .traits = QCC_TRAIT_POOLING | QCC_TRAIT_HOMOGENEOUS | QCC_TRAIT_SELECT,
     .attr_size = sizeof(QccPoolAttrs),
     .attrs = attrs,
     .quant = {.kind = QCC_QUANT_SAME_SCALE},

@@ -152,7 +152,7 @@ QccLoweredKernel *qcc_pool_lower(const QccOp *op, QccKernelList *list, bool max)
     if (!layout || !qcc_type_extents(x, xd) || !qcc_type_extents(op->out[0].type, yd)) return NULL;
     if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32 && !is_byte(x)) return NULL;
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_POOL, 4, yd);
-    k->kernel->u.pool = (QccPoolShape){.max = max,
+    k->kernel->u.pool = (QccPoolShape){.combine = max ? QCC_COMBINE_MAX : QCC_COMBINE_SUM,
                                        .ih = xd[1],
                                        .iw = xd[2],
                                        .kh = a->kernel.v[0],

@@ -118,24 +118,31 @@ static float identity(QccReduceKind kind)
     }
 }
 
-static float combine(float acc, float x, QccReduceKind kind)
-{
-    if (kind == QCC_REDUCE_MAX) return acc > x ? acc : x;
-    if (kind == QCC_REDUCE_MIN) return acc < x ? acc : x;
-    return kind == QCC_REDUCE_PROD ? acc * x : acc + x;
-}
+#define COMBINE(acc, x, kind)                                                                      \
+    ((kind) == QCC_REDUCE_MAX    ? ((acc) > (x) ? (acc) : (x))                                     \
+     : (kind) == QCC_REDUCE_MIN  ? ((acc) < (x) ? (acc) : (x))                                     \
+     : (kind) == QCC_REDUCE_PROD ? (acc) * (x)                                                     \
+                                 : (acc) + (x))
+
+enum { LANES = 16 };
+
+#define REDUCE_ROW(T)                                                                              \
+    T lane[LANES];                                                                                 \
+    for (int i = 0; i < LANES; i++) lane[i] = (T)identity(kind);                                   \
+    for (int64_t i = 0; i < n; i++) lane[i % LANES] = COMBINE(lane[i % LANES], x[i], kind);        \
+    for (int w = LANES / 2; w > 0; w /= 2) {                                                       \
+        for (int i = 0; i < w; i++) lane[i] = COMBINE(lane[i], lane[i + w], kind);                 \
+    }                                                                                              \
+    return lane[0]
 
 float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind)
 {
-    enum { LANES = 16 };
-    if (kind == QCC_REDUCE_SUM || kind == QCC_REDUCE_MEAN) return qcc_sum_f32(x, n, 1);
-    float lane[LANES];
-    for (int i = 0; i < LANES; i++) lane[i] = identity(kind);
-    for (int64_t i = 0; i < n; i++) lane[i % LANES] = combine(lane[i % LANES], x[i], kind);
-    for (int w = LANES / 2; w > 0; w /= 2) {
-        for (int i = 0; i < w; i++) lane[i] = combine(lane[i], lane[i + w], kind);
-    }
-    return lane[0];
+    REDUCE_ROW(float);
+}
+
+static double reduce_row_f64(const double *x, int64_t n, QccReduceKind kind)
+{
+    REDUCE_ROW(double);
 }
 
 /* Walks over the operand in row-major order: `at` is the output of the current element. */
@@ -166,40 +173,57 @@ static void walk_on(Walk *w)
     }
 }
 
-static void eval_f32(const QccTensor *x, const float *from, int64_t count, float *y,
-                     const bool *mask, int first, QccReduceKind kind)
+/* Neither the last dimensions nor neighbours: how the dimensions lie when the reduced ones have
+ * been moved to the end. Strides are those of x. */
+static void moved_to_end(const bool *mask, int rank, const int64_t *dim, const int64_t *stride,
+                         int64_t *to_dim, int64_t *to_stride)
 {
-    int rank = x->type->rank;
-    int64_t n = reduced_count(mask, rank, x->dim);
-    if (run_end(mask, first, rank) == rank) {
-        for (int64_t i = 0; i < count; i++) y[i] = qcc_reduce_row(from + i * n, n, kind);
-    } else {
-        Walk w = walk_over(x, mask);
-        for (int64_t i = 0; i < count; i++) y[i] = identity(kind);
-        for (int64_t i = 0; i < x->count; i++, walk_on(&w))
-            y[w.at] = combine(y[w.at], from[i], kind);
-    }
-    if (kind != QCC_REDUCE_MEAN) return;
-    for (int64_t i = 0; i < count; i++) y[i] /= (float)n;
-}
-
-static void eval_f64(const QccTensor *x, const QccTensor *result, const bool *mask,
-                     QccReduceKind kind)
-{
-    double *y = result->data, n = (double)reduced_count(mask, x->type->rank, x->dim);
-    const double *from = x->data;
-    Walk w = walk_over(x, mask);
-    for (int64_t i = 0; i < result->count; i++) y[i] = (double)identity(kind);
-    for (int64_t i = 0; i < x->count; i++, walk_on(&w)) {
-        double acc = y[w.at], v = from[i];
-        switch (kind) {
-        case QCC_REDUCE_MAX: y[w.at] = acc > v ? acc : v; break;
-        case QCC_REDUCE_MIN: y[w.at] = acc < v ? acc : v; break;
-        case QCC_REDUCE_PROD: y[w.at] = acc * v; break;
-        default: y[w.at] = acc + v;
+    for (int pass = 0, n = 0; pass < 2; pass++) {
+        for (int i = 0; i < rank; i++) {
+            if (mask[i] != (pass == 1)) continue;
+            to_dim[n] = dim[i];
+            to_stride[n++] = stride[i];
         }
     }
-    for (int64_t i = 0; i < result->count && kind == QCC_REDUCE_MEAN; i++) y[i] /= n;
+}
+
+static const void *move_to_end(const QccTensor *x, const void *from, size_t size, const bool *mask,
+                               QccArena *arena)
+{
+    int rank = x->type->rank;
+    int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK], own[QCC_MAX_RANK], dense[QCC_MAX_RANK];
+    qcc_dense_strides(rank, x->dim, own);
+    moved_to_end(mask, rank, x->dim, own, dim, stride);
+    qcc_dense_strides(rank, dim, dense);
+    void *to = qcc_alloc_array(arena, x->count + 1, size);
+    qcc_copy_strided(rank, dim, size, to, dense, from, stride);
+    return to;
+}
+
+#define EVAL_REALS(T, reduce_row)                                                                  \
+    int rank = x->type->rank, end = run_end(mask, first, rank);                                    \
+    int64_t n = reduced_count(mask, rank, x->dim);                                                 \
+    if (end < 0) from = move_to_end(x, from, sizeof *from, mask, arena);                           \
+    if (end < 0 || end == rank) {                                                                  \
+        for (int64_t i = 0; i < count; i++) y[i] = reduce_row(from + i * n, n, kind);              \
+    } else {                                                                                       \
+        Walk w = walk_over(x, mask);                                                               \
+        for (int64_t i = 0; i < count; i++) y[i] = (T)identity(kind);                              \
+        for (int64_t i = 0; i < x->count; i++, walk_on(&w))                                        \
+            y[w.at] = COMBINE(y[w.at], from[i], kind);                                             \
+    }                                                                                              \
+    for (int64_t i = 0; i < count && kind == QCC_REDUCE_MEAN; i++) y[i] /= (T)n
+
+static void eval_f32(const QccTensor *x, const float *from, int64_t count, float *y,
+                     const bool *mask, int first, QccReduceKind kind, QccArena *arena)
+{
+    EVAL_REALS(float, qcc_reduce_row);
+}
+
+static void eval_f64(const QccTensor *x, const double *from, int64_t count, double *y,
+                     const bool *mask, int first, QccReduceKind kind, QccArena *arena)
+{
+    EVAL_REALS(double, reduce_row_f64);
 }
 
 static int64_t combine_i64(int64_t acc, int64_t x, QccReduceKind kind)
@@ -266,7 +290,7 @@ static void eval_narrow(const QccTensor *x, const QccTensor *result, const bool 
     float *from = QCC_NEW_ARRAY(arena, x->count, float);
     float *y = QCC_NEW_ARRAY(arena, result->count, float);
     qcc_widen(from, x->type->dtype, x->data, 0, x->count);
-    eval_f32(x, from, result->count, y, mask, first, kind);
+    eval_f32(x, from, result->count, y, mask, first, kind, arena);
     qcc_narrow(result->data, result->type->dtype, 0, y, result->count);
 }
 
@@ -283,8 +307,12 @@ QccStatus qcc_reduce_eval(const QccOp *op, const QccTensor *in, const QccTensor 
         return QCC_OK;
     }
     switch (x->type->dtype) {
-    case QCC_F32: eval_f32(x, x->data, result->count, result->data, mask, first, kind); break;
-    case QCC_F64: eval_f64(x, result, mask, kind); break;
+    case QCC_F32:
+        eval_f32(x, x->data, result->count, result->data, mask, first, kind, arena);
+        break;
+    case QCC_F64:
+        eval_f64(x, x->data, result->count, result->data, mask, first, kind, arena);
+        break;
     case QCC_F16:
     case QCC_BF16: eval_narrow(x, result, mask, first, kind, arena); break;
     default: eval_i64(x, result, mask, kind, arena);
@@ -325,7 +353,7 @@ QccLoweredKernel *qcc_rows_lower(const QccOp *op, QccKernelList *list, int first
     int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK];
     if (!in || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd) || first >= QCC_MAX_RANK)
         return NULL;
-    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32) return NULL;
+    if (qcc_dtype_bits(x->dtype) < 8) return NULL;
     int64_t extent[QCC_MAX_RANK];
     for (int i = 0; i < first; i++) {
         extent[i] = xd[i];
@@ -347,33 +375,89 @@ QccLoweredKernel *qcc_rows_lower(const QccOp *op, QccKernelList *list, int first
     return k;
 }
 
-/* acc, or acc / n. */
-static QccExpr *finish(QccKernelList *list, bool real, QccReduceKind kind, int64_t n)
+/* The element type that sums are made in: a mean of plain integers is one of i64. */
+static QccExprType sum_type(const QccType *x, QccReduceKind kind)
 {
-    if (!real || kind != QCC_REDUCE_MEAN) return NULL;
+    QccExprType type = qcc_expr_type_of(x->dtype);
+    return kind == QCC_REDUCE_MEAN && type == QCC_EX_I32 && !x->quant ? QCC_EX_I64 : type;
+}
+
+/* acc, or acc / n, as the result's type. */
+static QccExpr *finish(QccKernelList *list, const QccType *x, QccReduceKind kind, int64_t n)
+{
+    if (x->quant || kind != QCC_REDUCE_MEAN) return NULL;
     QccExpr *e = qcc_lower_expr(list);
-    int sum = qcc_expr_acc(e, QCC_EX_F32), count = qcc_expr_f32(e, (float)n);
-    e->result = qcc_expr_op2(e, QCC_EX_div, sum, count);
+    int sum = qcc_expr_acc(e, sum_type(x, kind));
+    int count = qcc_expr_imm(e, sum_type(x, kind), (double)n, n);
+    int mean = qcc_expr_op2(e, QCC_EX_div, sum, count);
+    e->result = qcc_expr_cvt(e, qcc_expr_type_of(x->dtype), mean);
     return e;
+}
+
+static QccCombine combine_of(QccReduceKind kind)
+{
+    switch (kind) {
+    case QCC_REDUCE_MAX: return QCC_COMBINE_MAX;
+    case QCC_REDUCE_MIN: return QCC_COMBINE_MIN;
+    case QCC_REDUCE_PROD: return QCC_COMBINE_PROD;
+    default: return QCC_COMBINE_SUM;
+    }
+}
+
+/* The one stage of a ROWS kernel over argument 1. */
+static void set_stage(QccKernelList *list, QccLoweredKernel *k, const QccType *x, int64_t n,
+                      QccReduceKind kind)
+{
+    QccRowShape *rows = &k->kernel->u.rows;
+    QccExpr *term = qcc_lower_expr(list), *value = qcc_lower_expr(list);
+    term->result = qcc_expr_cvt(term, sum_type(x, kind), qcc_lower_arg_node(term, k, 1));
+    value->result = qcc_rows_stage(value, 0, qcc_expr_type_of(x->dtype));
+    rows->nstage = 1;
+    rows->stage[0].combine = combine_of(kind);
+    rows->stage[0].term = term;
+    rows->stage[0].then = finish(list, x, kind, n);
+    k->kernel->epilogue = value;
 }
 
 static QccLoweredKernel *lower_rows(const QccOp *op, QccKernelList *list, int first, int64_t n,
                                     QccReduceKind kind)
 {
     QccLoweredKernel *k = qcc_rows_lower(op, list, first, true);
-    if (!k) return NULL;
-    bool real = !op->in[0].value->type->quant;
-    QccRowShape *rows = &k->kernel->u.rows;
-    QccExpr *term = qcc_lower_expr(list), *value = qcc_lower_expr(list);
-    term->result = qcc_lower_arg_node(term, k, 1);
-    value->result = qcc_rows_stage(value, 0, real ? QCC_EX_F32 : QCC_EX_I32);
-    rows->nstage = 1;
-    rows->stage[0].combine = kind == QCC_REDUCE_MAX   ? QCC_ROW_MAX
-                             : kind == QCC_REDUCE_MIN ? QCC_ROW_MIN
-                                                      : QCC_ROW_SUM;
-    rows->stage[0].term = term;
-    rows->stage[0].then = finish(list, real, kind, n);
-    k->kernel->epilogue = value;
+    if (k) set_stage(list, k, op->in[0].value->type, n, kind);
+    return k;
+}
+
+/* A copy whose reduced dimensions are the last ones, then its rows. */
+static QccLoweredKernel *lower_moved(const QccOp *op, QccKernelList *list, const bool *mask,
+                                     int64_t n, QccReduceKind kind)
+{
+    const QccType *x = op->in[0].value->type, *y = op->out[0].type;
+    int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], dim[QCC_MAX_RANK], from[QCC_MAX_RANK];
+    int64_t dense[QCC_MAX_RANK], result_stride[QCC_MAX_RANK];
+    if (!list->in[0] || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd)) return NULL;
+    moved_to_end(mask, x->rank, xd, list->in[0]->pitch, dim, from);
+    qcc_dense_strides(x->rank, dim, dense);
+    int temp = qcc_lower_temp(list, x->dtype, x->rank, dim), kept = 0;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, x->rank, dim);
+    qcc_lower_temp_arg(k, temp, qcc_moved_as(x->dtype), dense);
+    qcc_lower_operand(k, 0, qcc_moved_as(x->dtype), from, NULL);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    e->result = qcc_lower_arg_node(e, k, 1);
+
+    for (int i = 0; i < x->rank; i++) kept += !mask[i];
+    int64_t extent[QCC_MAX_RANK], stride[QCC_MAX_RANK];
+    for (int i = 0; i < kept; i++) extent[i] = dim[i], stride[i] = dense[i];
+    extent[kept] = n;
+    stride[kept] = 1;
+    k = qcc_lower_kernel(list, QCC_ANCHOR_ROWS, kept + 1, extent);
+    for (int i = 0, at = 0; i < y->rank; i++)
+        k->result_dim[i] = y->rank == x->rank && mask[i] ? kept : at++;
+    if (!qcc_lower_strides(k, y->rank, yd, list->result->pitch, result_stride)) return NULL;
+    k->kernel->u.rows.reduced = true;
+    qcc_lower_result(k, y->dtype, result_stride, NULL);
+    qcc_lower_temp_arg(k, temp, x->dtype, stride);
+    k->kernel->nanchor = 1;
+    set_stage(list, k, x, n, kind);
     return k;
 }
 
@@ -386,11 +470,11 @@ static QccLoweredKernel *lower_pool(const QccOp *op, QccKernelList *list, int fi
     const QccLayout *in = list->in[0];
     int64_t xd[QCC_MAX_RANK], yd[QCC_MAX_RANK], stride[QCC_MAX_RANK], c_stride;
     int64_t extent[4] = {1, 1, 1, 1};
-    if (!in || kind == QCC_REDUCE_MIN) return NULL;
-    if (!qcc_type_extents(x, xd) || !qcc_type_extents(y, yd)) return NULL;
-    if (x->quant ? qcc_dtype_bits(x->dtype) != 8 : x->dtype != QCC_F32) return NULL;
+    if (!in || !qcc_type_extents(x, xd) || !qcc_type_extents(y, yd)) return NULL;
+    if (qcc_dtype_bits(x->dtype) < 8 || sum_type(x, kind) != qcc_expr_type_of(x->dtype))
+        return NULL;
     const int64_t *pitch = in->pitch;
-    QccPoolShape p = {.max = kind == QCC_REDUCE_MAX,
+    QccPoolShape p = {.combine = combine_of(kind),
                       .iw = xd[end - 1],
                       .kw = xd[end - 1],
                       .stride_h = 1,
@@ -414,7 +498,7 @@ static QccLoweredKernel *lower_pool(const QccOp *op, QccKernelList *list, int fi
     qcc_lower_result(k, y->dtype, stride, NULL);
     qcc_lower_operand(k, 0, x->dtype, NULL, NULL);
     k->kernel->nanchor = 1;
-    k->kernel->epilogue = finish(list, !x->quant, kind, n);
+    k->kernel->epilogue = finish(list, x, kind, n);
     return k;
 }
 
@@ -426,10 +510,15 @@ QccStatus qcc_reduce_lower(const QccOp *op, QccKernelList *list, QccReduceKind k
     if (!qcc_type_extents(x, dim)) return QCC_ERROR_UNSUPPORTED;
     int first = reduced_mask(op, x->rank, mask), end = run_end(mask, first, x->rank);
     int64_t n = reduced_count(mask, x->rank, dim);
-    if (end < 0 || n == 0) return QCC_ERROR_UNSUPPORTED;
+    if (n == 0) return QCC_ERROR_UNSUPPORTED;
     QccLoweredKernel *k = end == x->rank ? lower_rows(op, list, first, n, kind)
-                                         : lower_pool(op, list, first, end, n, kind);
+                          : end > 0      ? lower_pool(op, list, first, end, n, kind)
+                                         : NULL;
+    /* The order of f32 sums is that of rows or of windows; of integers it is all the same. */
+    bool exact = x->quant || !qcc_dtype_is_float(x->dtype);
+    if (!k && (end < 0 || exact)) k = lower_moved(op, list, mask, n, kind);
     if (!k) return QCC_ERROR_UNSUPPORTED;
+    if (qcc_op_selects_raw(op)) return QCC_OK;
     bool sum = kind == QCC_REDUCE_SUM || kind == QCC_REDUCE_MEAN;
     return qcc_lower_correct_zero(op, list, k, sum ? n : 1);
 }

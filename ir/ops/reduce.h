@@ -2,15 +2,16 @@
  *
  * One order for each case of f32, so that every kernel gives the same bytes:
  *   - the reduced dimensions are the last ones: as one row, by 16 virtual lanes and the tree
- *     (qcc_sum_f32; max and min go the same way). Compiled as ROWS.
- *   - else: one accumulator an output, elements in row-major order of the operand, as in a pooling
- *     window. Compiled as POOL where the reduced dimensions are neighbours.
+ *     (qcc_sum_f32; the others go the same way). Compiled as ROWS.
+ *   - they are neighbours before others: one accumulator an output, elements in row-major order of
+ *     the operand, as in a pooling window. Compiled as POOL.
+ *   - else: the rows of a copy in which they are the last ones.
  * Which case it is depends on rank and axes alone, not on extents. A mean is a true division of the
  * sum by (f32)n. Sums begin with 0, products with 1, max and min with -inf and inf:
- * acc = acc > x ? acc : x, or acc < x ? acc : x. f16 and bf16 go the same way and are rounded once.
+ * acc = acc > x ? acc : x, or acc < x ? acc : x. f16 and bf16 go the same way and are rounded once,
+ * f64 stays f64.
  *
- * Over f64 and integers there is one accumulator an output, elements in row-major order; integers
- * wrap, and a mean of them is cut off. Nothing reduced gives where it begins.
+ * Integers wrap, and a mean of them is cut off. Nothing reduced gives where it begins.
  */
 #ifndef QCC_IR_OPS_REDUCE_H
 #define QCC_IR_OPS_REDUCE_H

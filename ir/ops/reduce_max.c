@@ -28,7 +28,7 @@ const QccOpDef qcc_op_reduce_max = {
     .min_in = 1,
     .max_in = 1,
     .nout = 1,
-    .traits = QCC_TRAIT_REDUCTION | QCC_TRAIT_HOMOGENEOUS,
+    .traits = QCC_TRAIT_REDUCTION | QCC_TRAIT_HOMOGENEOUS | QCC_TRAIT_SELECT,
     .attr_size = sizeof(QccReduceAttrs),
     .attrs = qcc_reduce_fields,
     .quant = {.kind = QCC_QUANT_SAME_SCALE},

@@ -7,6 +7,11 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return qcc_reduce_eval(op, in, result, QCC_REDUCE_PROD, arena);
 }
 
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    return qcc_reduce_lower(op, list, QCC_REDUCE_PROD);
+}
+
 static void sample(QccRandom *random, QccSample *s)
 {
     qcc_reduce_sample(random, s, &qcc_op_reduce_prod);
@@ -24,4 +29,5 @@ const QccOpDef qcc_op_reduce_prod = {
     .infer = qcc_reduce_infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

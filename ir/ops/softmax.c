@@ -61,9 +61,9 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     e->result = exponential(e, k, &real);
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
-    rows->stage[0].combine = QCC_ROW_MAX;
+    rows->stage[0].combine = QCC_COMBINE_MAX;
     rows->stage[0].term = x;
-    rows->stage[1].combine = QCC_ROW_SUM;
+    rows->stage[1].combine = QCC_COMBINE_SUM;
     rows->stage[1].term = e;
     int node = exponential(y, k, &real);
     y->result = qcc_expr_op2(y, QCC_EX_div, node, qcc_rows_stage(y, 1, QCC_EX_F32));

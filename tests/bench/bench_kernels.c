@@ -215,7 +215,7 @@ static void maxpool(QccKernel *k, QccExpr *e)
     k->anchor = QCC_ANCHOR_POOL;
     k->rank = 4;
     memcpy(k->extent, (int64_t[]){1, 56, 56, 64}, 4 * sizeof(int64_t));
-    k->u.pool = (QccPoolShape){.max = true,
+    k->u.pool = (QccPoolShape){.combine = QCC_COMBINE_MAX,
                                .ih = 112,
                                .iw = 112,
                                .kh = 3,
@@ -296,7 +296,7 @@ static void softmax(QccKernel *k, QccExpr *e)
         term[i] = k->u.rows.stage[i].term = QCC_NEW(e->arena, QccExpr);
         qcc_expr_init(term[i], e->arena);
     }
-    k->u.rows.stage[0].combine = QCC_ROW_MAX;
+    k->u.rows.stage[0].combine = QCC_COMBINE_MAX;
     term[0]->result = qcc_expr_arg(term[0], 1, QCC_EX_F32);
     QccExpr *each[2] = {term[1], e};
     for (int i = 0; i < 2; i++) {

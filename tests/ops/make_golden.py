@@ -304,16 +304,16 @@ def write_reductions():
             x = real(*shape)
             red = sorted(a % len(shape) for a in axes) or list(range(len(shape)))
             rest = [a for a in range(len(shape)) if a not in red]
-            tail = red == list(range(len(shape) - len(red), len(shape)))
+            window = red == list(range(red[0], red[0] + len(red))) and red[-1] < len(shape) - 1
             rows = x.transpose(rest + red).reshape(int(np.prod([shape[a] for a in rest])), -1)
             y = []
             for row in rows:
-                if tail:
-                    v = lanes(row, combine, init)
-                else:
+                if window:
                     v = init
                     for e in row:
                         v = combine(v, e)
+                else:
+                    v = lanes(row, combine, init)
                 y.append(f32(v / f32(rows.shape[1])) if kind == "mean" else v)
             want = exact(x.astype(float), axis=tuple(red), keepdims=keep)
             y = np.array(y, f32).reshape(np.shape(want))
