@@ -167,7 +167,9 @@ bool qcc_onnx_function_takes(const QccOnnxFunction *f, const char *attribute);
 /* The node with the attributes of the call in place of references to them. */
 const Onnx__NodeProto *qcc_onnx_resolve(QccOnnxImport *im, const Onnx__NodeProto *p);
 
-/* onnx_call.c: the nodes of the function, in place of the node. */
+/* onnx_call.c: counts nodes that come from inside of another, and how deep that is (im->depth,
+ * which whoever leaves takes back); the nodes of the function, in place of the node. */
+QccStatus qcc_onnx_enter(QccOnnxImport *im, QccLoc loc, const char *type, size_t nodes);
 QccStatus qcc_onnx_call(QccOnnxImport *im, QccOnnxFunction *f, const Onnx__NodeProto *p,
                         QccLoc loc);
 
@@ -276,6 +278,10 @@ QccStatus qcc_onnx_softmax(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce(QccOnnxNode *n); /* the op of the row */
 QccStatus qcc_onnx_reduce_between(QccOnnxNode *n);
 QccStatus qcc_onnx_reduce_log_sum_exp(QccOnnxNode *n);
+/* onnx_scan.c */
+QccStatus qcc_onnx_loop(QccOnnxNode *n);
+QccStatus qcc_onnx_scan(QccOnnxNode *n);
+QccStatus qcc_onnx_scan_batch(QccOnnxNode *n); /* before opset 9 */
 /* onnx_recurrent.c */
 QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* RNN, GRU, LSTM */
 /* onnx_quant.c */

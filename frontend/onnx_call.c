@@ -8,8 +8,7 @@ enum {
     NODES_MAX = 1 << 16 /* that a model makes by them */
 };
 
-/* Counts nodes that come from inside of another, and how deep that is. */
-static QccStatus enter(QccOnnxImport *im, QccLoc loc, const char *type, size_t nodes)
+QccStatus qcc_onnx_enter(QccOnnxImport *im, QccLoc loc, const char *type, size_t nodes)
 {
     if (im->depth == DEPTH_MAX) {
         return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc,
@@ -83,7 +82,7 @@ QccStatus qcc_onnx_call(QccOnnxImport *im, QccOnnxFunction *f, const Onnx__NodeP
                         "unsupported op '%s': its attribute '%s' is not known", proto->name, name);
     }
     if (f->active) return qcc_error(im->d, loc, "function '%s' calls itself", proto->name);
-    QCC_TRY(enter(im, loc, proto->name, proto->n_node + proto->n_input + proto->n_output));
+    QCC_TRY(qcc_onnx_enter(im, loc, proto->name, proto->n_node + proto->n_input + proto->n_output));
     const QccOnnxCall call = {f, p};
     QccOnnxScope *caller = im->scope;
     QccOnnxScope *inner = qcc_onnx_scope_new(im, NULL, qcc_onnx_inner_path(im, loc));
@@ -111,7 +110,8 @@ static QccStatus inline_branch(QccOnnxNode *n, const Onnx__GraphProto *g)
     if (g->n_output != (size_t)n->nout) {
         return qcc_onnx_wrong(n, "has %d outputs, its branch %zu", n->nout, g->n_output);
     }
-    QCC_TRY(enter(im, n->loc, "If", g->n_node + g->n_initializer + g->n_sparse_initializer));
+    QCC_TRY(
+        qcc_onnx_enter(im, n->loc, "If", g->n_node + g->n_initializer + g->n_sparse_initializer));
     QccOnnxScope *outer = im->scope;
     im->scope = qcc_onnx_scope_new(im, outer, qcc_onnx_inner_path(im, n->loc));
     QCC_TRY(qcc_onnx_import_body(im, g));

@@ -273,11 +273,29 @@ static QccStatus make_zeros(QccOnnxNode *n, Recurrent *r, QccValue *x)
     return qcc_onnx_reshape(n, &r->zeros, r->zeros, NULL, 2, whole);
 }
 
+/* The numbers of the steps, i32[s,1,1]. x is [s,b,...]. */
+static QccStatus make_numbers(QccOnnxNode *n, const Recurrent *r, QccValue *x, QccValue **out)
+{
+    const int32_t one = 1;
+    int64_t dim[] = {1, 1, 1}, bytes;
+    if (r->steps.sym[0]) {
+        QccCumSumAttrs from_0 = {.exclusive = true};
+        QCC_TRY(repeat(n, out, x, 0, splat(n, QCC_I32, 3, dim, &one)));
+        return qcc_onnx_emit(n, out, &qcc_op_cum_sum, NULL, out, 1, &from_0);
+    }
+    dim[0] = r->steps.n;
+    if (!qcc_mul_i64(&bytes, dim[0], sizeof one)) return qcc_onnx_wrong(n, "has too many steps");
+    QCC_TRY(qcc_onnx_make_room(n, bytes));
+    int32_t *data = qcc_alloc_aligned(n->im->arena, (size_t)bytes + 1, 64);
+    for (int64_t i = 0; i < dim[0]; i++) data[i] = (int32_t)i;
+    const QccBlob *blob = qcc_blob(n->im->arena, QCC_I32, 3, dim, data, false);
+    *out = qcc_const_new(n->im->graph, NULL, NULL, blob, NULL);
+    return QCC_OK;
+}
+
 /* bool[s,b,1]: whether a step is within the length of its sequence. */
 static QccStatus make_mask(QccOnnxNode *n, Recurrent *r, QccValue *x)
 {
-    const int32_t one = 1;
-    int64_t ones[] = {1, 1, 1};
     QccValue *lengths = qcc_onnx_in(n, 4), *number;
     if (!lengths) return QCC_OK;
     if (lengths->type->rank != 1 || lengths->type->dtype != QCC_I32 ||
@@ -285,18 +303,7 @@ static QccStatus make_mask(QccOnnxNode *n, Recurrent *r, QccValue *x)
         return qcc_onnx_wrong(n, "needs an int32 for each sequence as its lengths");
     QccDim row[] = {qcc_dim(1), r->batch, qcc_dim(1)};
     QCC_TRY(qcc_onnx_reshape(n, &lengths, lengths, NULL, 3, row));
-    if (r->steps.sym[0]) {
-        QCC_TRY(repeat(n, &number, x, 0, splat(n, QCC_I32, 3, ones, &one)));
-    } else {
-        int64_t bytes;
-        ones[0] = r->steps.n;
-        if (!qcc_mul_i64(&bytes, ones[0], sizeof one))
-            return qcc_onnx_wrong(n, "has too many steps");
-        QCC_TRY(qcc_onnx_make_room(n, bytes));
-        number = splat(n, QCC_I32, 3, ones, &one);
-    }
-    QccCumSumAttrs from_0 = {.exclusive = true};
-    QCC_TRY(qcc_onnx_emit(n, &number, &qcc_op_cum_sum, NULL, &number, 1, &from_0));
+    QCC_TRY(make_numbers(n, r, x, &number));
     return emit2(n, &r->mask, &qcc_op_less, number, lengths);
 }
 

@@ -1,5 +1,5 @@
-/* test_onnx_graphs - functions, branches, names and constants that are wrong or too much;
- * locations. Values: tests/onnx, make_graphs.py and make_opsets.py. */
+/* test_onnx_graphs - functions, branches, loops, names and constants that are wrong or too
+ * much; locations. Values: tests/onnx, make_graphs.py, make_loops.py and make_opsets.py. */
 #include "onnx_model.h"
 
 enum { FLOAT = 1, I64 = 7, BOOL = 9 };
@@ -295,6 +295,67 @@ START_TEST(test_refused_forms)
 }
 END_TEST
 
+/* A node with a body whose state goes through TYPE. */
+static ModelGraph *loop(Fixture *f, const char *type, const char *inputs, ModelGraph *body)
+{
+    ModelGraph *g = caller(f, type, inputs);
+    model_attr(f, g->node[0], "body")->g = &body->proto;
+    return g;
+}
+
+static void loops(Fixture *f)
+{
+    static const bool no[] = {false, true};
+    const int64_t two = 2;
+    ModelGraph *body = model_graph(f);
+    model_input(f, body, "s");
+    model_input(f, body, "e");
+    model_output(f, body, "r");
+    model_add(f, body, "Add", "s e", "r");
+
+    ModelGraph *g = caller(f, "Scan", "x x");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Scan' has no graph in attribute 'body'");
+    g = loop(f, "Scan", "x x", body);
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Scan' scans 0 of 2 operands");
+    Onnx__AttributeProto *count = model_attr(f, g->node[0], "num_scan_inputs");
+    count->has_i = true;
+    count->i = 2;
+    QccModule *m;
+    ck_assert_msg(import(f, &m, g, NULL, 0) == QCC_OK, "%s", f->said);
+    count->i = 3;
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Scan' scans 3 of 2 operands");
+    count->i = 1;
+    body->node[0] = model_node(f, "ArgMax", "s", "r");
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "its state 0 changes its type");
+    body->node[0] = model_node(f, "Add", "s e", "r");
+    body->node[0]->input[1] = qcc_strdup(f->arena, "nowhere");
+    refused(f, g, NULL, 0, QCC_ERROR_INPUT, "'Add' reads 'nowhere', which nothing before it makes");
+    body->node[0]->op_type = qcc_strdup(f->arena, "Foo");
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "unsupported op 'Foo'");
+
+    ModelGraph *turn = model_graph(f);
+    model_input(f, turn, "i");
+    model_input(f, turn, "go");
+    model_input(f, turn, "v");
+    model_output(f, turn, "stop");
+    model_output(f, turn, "v");
+    model_add(f, turn, "Not", "go", "stop");
+    g = loop(f, "Loop", "n c x", turn);
+    model_raw(model_initializer(f, g, "n", I64, 0, NULL), &two, sizeof two);
+    model_raw(model_initializer(f, g, "c", BOOL, 0, NULL), no + 1, 1);
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "whether it goes on is computed by its body");
+    g = loop(f, "Loop", "x - x", turn);
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "(the number of steps) is not constant");
+    g = loop(f, "Loop", "- - x", turn);
+    refused(f, g, NULL, 0, QCC_ERROR_UNSUPPORTED, "no number of steps");
+}
+
+START_TEST(test_loops)
+{
+    with_ir(loops);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("onnx_graphs");
@@ -308,6 +369,7 @@ int main(void)
     tcase_add_test(tc, test_names);
     tcase_add_test(tc, test_sparse);
     tcase_add_test(tc, test_refused_forms);
+    tcase_add_test(tc, test_loops);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
