@@ -18,6 +18,8 @@ typedef struct Observed {
 
 struct QccObservations {
     QccArena *arena;
+    const QccPassCtx *ctx; /* while data is read */
+    int64_t first, batch;  /* the samples of the run at work */
     int n;
     int64_t cap, order_cap;
     Observed **item; /* in the order of asking */
@@ -145,6 +147,18 @@ static void count_reals(Observed *item, const float *x, int64_t count)
     if (item->channels) add_to_channels(item->channels, x, count);
 }
 
+/* An input that is no number is no sample: nothing that was computed from it would mean anything.
+ */
+static QccStatus refuse(const QccObservations *o, const QccValue *value, const float *x, int64_t n)
+{
+    int64_t at = 0;
+    while (at < n && isfinite(x[at])) at++;
+    return qcc_error(&o->ctx->ir->diags, o->ctx->step->loc,
+                     "sample %lld of the calibration data has %g in %%%s, which needs finite "
+                     "numbers",
+                     (long long)(o->first + at / (n / o->batch)), (double)x[at], value->name);
+}
+
 static QccStatus count_tensor(void *user, const QccValue *value, const QccTensor *tensor)
 {
     QccObservations *o = user;
@@ -152,7 +166,8 @@ static QccStatus count_tensor(void *user, const QccValue *value, const QccTensor
     if (!item) return QCC_OK;
     if (tensor->type->dtype == QCC_F32 && !tensor->type->quant) {
         count_reals(item, tensor->data, tensor->count);
-        return QCC_OK;
+        bool strange = !value->def && item->histogram.strays > 0;
+        return strange ? refuse(o, value, tensor->data, tensor->count) : QCC_OK;
     }
     if (tensor->count > o->real_cap) {
         o->real = QCC_NEW_ARRAY(o->arena, tensor->count, float);
@@ -230,7 +245,10 @@ static QccStatus run_all(QccPassCtx *ctx, const QccGraph *g, QccDataset *data, v
 
     int64_t count = data->count, batch = batch_of(g);
     if (o->samples > 0 && o->samples < count) count = o->samples;
+    o->ctx = ctx;
+    o->batch = batch;
     for (int64_t done = 0; done < count; done += batch) {
+        o->first = done;
         QCC_TRY(qcc_pass_progress(ctx, "calibrate", done, count));
         QCC_TRY(read_batch(data, g, in, done, batch, count, one));
         QCC_TRY(x->run(x->self, handle, in, out, count_tensor, o));

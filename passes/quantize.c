@@ -187,13 +187,19 @@ static void add_value(QccQuantizer *z, QccValue *value)
     z->nvalue = z->values.n;
 }
 
+static float span_of(const QccValue *value)
+{
+    return value->hi - value->lo;
+}
+
 /* Whether this operand of a same-scale op must be brought to the op's scale by a step of its own:
- * other readers of it should not lose precision for a neighbour's range. */
+ * other readers of it should not lose a bit or more for a neighbour's range. */
 static bool needs_own(const QccOp *op, const QccValue *value)
 {
     int numbers = 0;
     for (int i = 0; i < op->nin; i++) numbers += is_number(op, i);
-    return numbers > 1 && qcc_value_use_count(value) > 1;
+    return numbers > 1 && qcc_value_use_count(value) > 1 &&
+           2 * span_of(value) < span_of(&op->out[0]);
 }
 
 static void unite_same_scale(QccQuantizer *z, QccOp *op)

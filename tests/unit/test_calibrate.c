@@ -162,6 +162,38 @@ static void correct_biases(Fixture *f)
     ck_assert_int_eq(conv->nin, 2);
 }
 
+static void refuse_odd_samples(Fixture *f)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    static const char *const word[] = {"nan", "inf", "-inf"};
+    for (int i = 0; i < 3; i++) {
+        static Data d;
+        fill(&d);
+        d.x[4][ELEMENTS - 1] = odd[i];
+        QccModule *m = parse_text(f, graph);
+        QccPipeline *p;
+        const char yaml[] = "qcc: 1\npasses:\n  - calibrate\n";
+        char want[200];
+        QccPassRun run = {.open_data = open_data, .data_user = &d};
+        ck_assert_int_eq(qcc_pipeline_parse(&p, qcc_pass_registry_new(f->arena), f->ir, f->arena,
+                                            "p.yaml", yaml, sizeof yaml - 1, NULL, m->graph),
+                         QCC_OK);
+        f->said[0] = '\0';
+        ck_assert_int_eq(qcc_pipeline_run(p, m, &run), QCC_ERROR_INPUT);
+        snprintf(want, sizeof want,
+                 "p.yaml:3:5: error: sample 4 of the calibration data has %s in %%x, which needs "
+                 "finite numbers\n",
+                 word[i]);
+        ck_assert_str_eq(f->said, want);
+    }
+}
+
+START_TEST(samples_are_finite)
+{
+    with_ir(refuse_odd_samples);
+}
+END_TEST
+
 START_TEST(biases_are_corrected)
 {
     with_ir(correct_biases);
@@ -174,6 +206,7 @@ int main(void)
     TCase *tc = tcase_create("calibrate");
     tcase_add_test(tc, channels_of_depthwise_inputs);
     tcase_add_test(tc, biases_are_corrected);
+    tcase_add_test(tc, samples_are_finite);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
