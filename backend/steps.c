@@ -151,7 +151,19 @@ static void dense_pitches(int rank, const int64_t *dim, int64_t *pitch)
     }
 }
 
-/* Adds argument i of the op's epilogue to a kernel: false when it does not fit. */
+/* The strides of an argument over the kernel's dimensions, from those over the result's. */
+static bool reads_result(const QccLoweredKernel *lk, const QccLayout *result, const int64_t *stride,
+                         QccKernelArg *arg)
+{
+    int64_t step[QCC_MAX_RANK];
+    for (int i = 0; i < result->rank; i++) step[i] = stride[i] * lk->result_step[i];
+    return qcc_lower_strides(lk, result->rank, result->dim, step, arg->stride);
+}
+
+/* Adds argument i of the op's epilogue to a kernel: false when it does not fit. An operand that
+ * lies otherwise than the dimensions that the kernel has merged (a mask that all heads share) is
+ * copied.
+ */
 static bool add_epilogue_arg(QccLowering *l, const QccOpPlan *plan, QccLoweredKernel *lk,
                              const QccEpilogueArg *a)
 {
@@ -172,12 +184,19 @@ static bool add_epilogue_arg(QccLowering *l, const QccOpPlan *plan, QccLoweredKe
     broadcast(a->rank, a->dim, pitch, result->rank, stride);
     QccKernelArg *arg = &k->arg[k->narg];
     *arg = (QccKernelArg){.dtype = a->dtype};
-    const int64_t *at = lk->source[0].index_offset;
-    for (int i = 0; i < result->rank; i++) {
-        if (at) source.offset += at[i] * stride[i];
-        stride[i] *= lk->result_step[i];
+    if (!reads_result(lk, result, stride, arg)) {
+        if (a->kind != QCC_EPILOGUE_OPERAND) return false;
+        QccLayout *repeat = QCC_NEW(l->arena, QccLayout);
+        repeat->rank = result->rank;
+        memcpy(repeat->dim, result->dim, sizeof repeat->dim);
+        memcpy(repeat->pitch, stride, sizeof repeat->pitch);
+        source.kind = QCC_SOURCE_REPEATED;
+        source.repeat = repeat;
+        dense_pitches(result->rank, result->dim, stride);
+        if (!reads_result(lk, result, stride, arg)) return false;
     }
-    if (!qcc_lower_strides(lk, result->rank, result->dim, stride, arg->stride)) return false;
+    const int64_t *at = lk->source[0].index_offset;
+    for (int i = 0; at && i < result->rank; i++) source.offset += at[i] * stride[i];
     lk->source[k->narg++] = source;
     return true;
 }
@@ -280,6 +299,18 @@ static bool describe_table(QccLowering *l, const QccOpPlan *plan, QccKernelList 
     return true;
 }
 
+/* The copy of an operand in the result's shape. */
+static QccRef repeat(QccLowering *l, const QccOp *op, const QccValue *v, const QccLayout *layout)
+{
+    QccSpot from = qcc_lowering_value(l, v)->spot, to = {.layout = *layout};
+    from.ref = reference(l, v, &from);
+    from.layout = *layout;
+    dense_pitches(layout->rank, layout->dim, to.layout.pitch);
+    to = qcc_new_spot(l, &to.layout, v->type->dtype);
+    qcc_add_copy(l, op, v, &to, &from, v->type->dtype);
+    return to.ref;
+}
+
 /* References of a kernel's arguments. `own`: OPERAND means the op's operand from there on, before
  * it the anchor's. */
 static void resolve(QccLowering *l, const QccOpPlan *plan, const QccLoweredKernel *lk,
@@ -303,6 +334,9 @@ static void resolve(QccLowering *l, const QccOpPlan *plan, const QccLoweredKerne
         case QCC_SOURCE_WEIGHT: continue;
         case QCC_SOURCE_CONST:
             ref[i] = (QccRef){QCC_BUFFER_CONST, qcc_add_constant(l, s->blob), 0};
+            break;
+        case QCC_SOURCE_REPEATED:
+            ref[i] = repeat(l, plan->op, qcc_op_in(plan->op, s->index), s->repeat);
             break;
         case QCC_SOURCE_TEMP: ref[i] = (QccRef){QCC_BUFFER_ARENA, temp[s->index], 0}; break;
         }

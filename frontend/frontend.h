@@ -9,9 +9,12 @@
 /* Imports a model from memory, known by content: model.bin, .qir text, ONNX. `bytes` must live as
  * long as `arena` (tensors' raw bytes are used in place where aligned). `file` names it in
  * messages; `path` is the file that the bytes are of, beside which a model may keep data, NULL when
- * they are of none. Unsupported ops give QCC_ERROR_UNSUPPORTED and are all listed. */
+ * they are of none. Unsupported ops give QCC_ERROR_UNSUPPORTED and are all listed. Dynamic extents
+ * that ONNX leaves open and one of the shapes says are numbers; of other files, and where a shape
+ * does not fit, nothing is made of them. */
 QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                     const char *path, const void *bytes, int64_t size);
+                     const char *path, const void *bytes, int64_t size, const QccInputShape *shapes,
+                     int nshape);
 
 /* Opens DATA.yaml, or "random:N" (normal values, uniform integers; warns; dataset->random), for the
  * parameters of g. Everything lives in `arena`; close releases decoders. */

@@ -23,7 +23,8 @@ static bool is_qir(const char *text, int64_t size)
 }
 
 QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                     const char *path, const void *bytes, int64_t size)
+                     const char *path, const void *bytes, int64_t size, const QccInputShape *shapes,
+                     int nshape)
 {
     file = qcc_strdup(arena, file); /* locations refer to it */
     QccLoc loc = {.file = file};
@@ -35,6 +36,6 @@ QccStatus qcc_import(QccModule **out, QccIr *ir, QccArena *arena, const char *fi
     if (!qcc_wire_like_model(bytes, size)) {
         return qcc_error(&ir->diags, loc, "is neither a model.bin nor qir text nor an ONNX model");
     }
-    QCC_TRY(qcc_onnx_import(out, ir, arena, file, path, bytes, size));
+    QCC_TRY(qcc_onnx_import(out, ir, arena, file, path, bytes, size, shapes, nshape));
     return qcc_graph_verify((*out)->graph);
 }

@@ -8,8 +8,11 @@
 
 enum {
     OPSET_KNOWN = 26,     /* the newest whose operators were looked at */
-    SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent */
-    SYMBOLS = 256,        /* dynamic extents by different names */
+    SYMBOL_MAX = 1 << 16, /* bound of a dynamic extent, where there is one symbol */
+    /* Where there are more, [N,heads,S,S] and [N,H,W,channels] must stay below a tensor's bound. */
+    BATCH_MAX = 1 << 10,
+    EXTENT_MAX = 1 << 13,
+    SYMBOLS = 256, /* dynamic extents by different names */
     RESULTS = 4096,
     UNSUPPORTED_LISTED = 1000, /* nodes that are named one by one */
     CALLS_LISTED = 64          /* calls in each other that are looked through before */
@@ -17,24 +20,103 @@ enum {
 
 /* ---- parameters and initializers ---------------------------------------------------------- */
 
-/* An identifier for the text form; "d" and a number where nothing of `param` can be kept. */
-static const QccSymbol *make_symbol(QccOnnxImport *im, const char *param)
+typedef Onnx__TensorShapeProto__Dimension Dimension;
+
+static bool is_number(const Dimension *d)
 {
-    for (int64_t i = 0; param && i < im->nsymbol; i++) {
-        if (!strcmp(im->symbol[i].param, param)) return im->symbol[i].symbol;
+    return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+           d->dim_value >= 0; /* some writers say -1 for an extent not known */
+}
+
+/* The name of a dynamic extent; "": it has none. */
+static const char *param_of(const Dimension *d)
+{
+    bool named = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+    return named && d->dim_param ? d->dim_param : "";
+}
+
+static const Onnx__TensorShapeProto *shape_of(const Onnx__ValueInfoProto *info)
+{
+    const Onnx__TypeProto *type = info->type;
+    bool tensor = type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    return tensor ? type->tensor_type->shape : NULL;
+}
+
+/* Whether the inputs have more than one dynamic extent that may differ. */
+static bool has_many(const Onnx__GraphProto *g)
+{
+    const Dimension *first = NULL;
+    for (size_t i = 0; i < g->n_input; i++) {
+        const Onnx__TensorShapeProto *shape = shape_of(g->input[i]);
+        for (size_t k = 0; shape && k < shape->n_dim; k++) {
+            const Dimension *d = shape->dim[k];
+            if (is_number(d)) continue;
+            if (!first) first = d;
+            bool same = param_of(d)[0] && !strcmp(param_of(first), param_of(d));
+            if (d != first && !same) return true;
+        }
     }
-    char *name = qcc_strdup(im->arena, param ? param : "");
+    return false;
+}
+
+static void add_symbol(QccOnnxImport *im, const char *param, QccDim dim)
+{
+    im->symbol =
+        qcc_grow(im->scratch, im->symbol, im->nsymbol, &im->symbol_cap, sizeof *im->symbol);
+    im->symbol[im->nsymbol++] = (QccOnnxSymbol){param, dim};
+}
+
+static const QccDim *find_symbol(const QccOnnxImport *im, const char *param)
+{
+    for (int64_t i = 0; i < im->nsymbol; i++) {
+        if (!strcmp(im->symbol[i].param, param)) return &im->symbol[i].dim;
+    }
+    return NULL;
+}
+
+/* The dynamic extent `param` ("": without a name, like no other). The symbol's name is an
+ * identifier for the text form; "d" and a number where nothing of `param` can be kept. */
+static QccDim make_symbol(QccOnnxImport *im, const char *param, int64_t max)
+{
+    const QccDim *known = param[0] ? find_symbol(im, param) : NULL;
+    if (known) return *known;
+    char *name = qcc_strdup(im->arena, param);
     for (char *c = name; *c; c++) {
         if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
     }
     bool taken = !isalpha((unsigned char)name[0]);
-    for (int64_t i = 0; i < im->nsymbol; i++) taken |= !strcmp(im->symbol[i].symbol->name, name);
+    for (int i = 0; i < im->graph->nsymbol; i++) taken |= !strcmp(im->graph->symbol[i]->name, name);
     if (taken) name = qcc_sprintf(im->arena, "d%lld_%s", (long long)im->nsymbol, name);
-    const QccSymbol *symbol = qcc_graph_symbol(im->graph, name, 1, SYMBOL_MAX);
-    im->symbol =
-        qcc_grow(im->scratch, im->symbol, im->nsymbol, &im->symbol_cap, sizeof *im->symbol);
-    im->symbol[im->nsymbol++] = (QccOnnxSymbol){param ? param : "", symbol};
-    return symbol;
+    QccDim dim = {.n = 1, .sym = {qcc_graph_symbol(im->graph, name, 1, max)}};
+    add_symbol(im, param, dim);
+    return dim;
+}
+
+/* The shape that is given to an input of so many dimensions, or NULL. Whatever does not fit is said
+ * when the model has been read. */
+static const int64_t *given_shape(const QccOnnxImport *im, const char *input, size_t rank)
+{
+    for (int i = 0; i < im->nshape; i++) {
+        const QccInputShape *s = &im->shapes[i];
+        if (s->name && strcmp(s->name, input) != 0) continue;
+        if (s->shape.rank >= 0 && (size_t)s->shape.rank == rank) return s->shape.dim;
+    }
+    return NULL;
+}
+
+/* Dynamic extents that a given shape makes numbers, wherever they stand. */
+static void take_shapes(QccOnnxImport *im, const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_input; i++) {
+        const Onnx__TensorShapeProto *shape = shape_of(g->input[i]);
+        const char *name = g->input[i]->name;
+        const int64_t *given = shape && name ? given_shape(im, name, shape->n_dim) : NULL;
+        for (size_t k = 0; given && k < shape->n_dim; k++) {
+            const char *param = param_of(shape->dim[k]);
+            if (param[0] && !is_number(shape->dim[k]) && given[k] >= 1 && !find_symbol(im, param))
+                add_symbol(im, param, qcc_dim(given[k]));
+        }
+    }
 }
 
 /* What the type of a graph's input says: false when no op here can take such a value. */
@@ -66,20 +148,20 @@ static QccStatus add_param(QccOnnxImport *im, const Onnx__ValueInfoProto *info, 
     }
     QccDim dim[QCC_MAX_RANK] = {{0}};
     int64_t extent[QCC_MAX_RANK], count, bytes;
+    const int64_t *given = given_shape(im, info->name, shape->n_dim);
     for (size_t i = 0; i < shape->n_dim; i++) {
-        const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
-        bool known = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        bool named = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-                     d->dim_param[0];
-        if (known && d->dim_value >= 0) { /* some writers say -1 for an extent not known */
+        const Dimension *d = shape->dim[i];
+        if (is_number(d)) {
             dim[i] = qcc_dim(d->dim_value);
+        } else if (given && given[i] >= 1 && !param_of(d)[0]) {
+            dim[i] = qcc_dim(given[i]);
         } else {
             if (im->nsymbol == SYMBOLS) {
                 return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "more than %d dynamic extents",
                                 SYMBOLS);
             }
-            dim[i] = qcc_dim(1);
-            dim[i].sym[0] = make_symbol(im, named ? d->dim_param : NULL);
+            int64_t max = !im->many ? SYMBOL_MAX : i ? EXTENT_MAX : BATCH_MAX;
+            dim[i] = make_symbol(im, param_of(d), max);
         }
         extent[i] = dim[i].n;
     }
@@ -133,6 +215,8 @@ QccValue *qcc_onnx_value(QccOnnxImport *im, QccOnnxValue *v)
 static QccStatus add_inputs(QccOnnxImport *im, const Onnx__GraphProto *g)
 {
     QccLoc loc = {.file = im->file};
+    take_shapes(im, g);
+    im->many = has_many(g);
     for (size_t i = 0; i < g->n_input; i++) {
         const char *name = g->input[i]->name;
         if (!name || !name[0]) return qcc_error(im->d, loc, "an input of the graph has no name");
@@ -264,7 +348,8 @@ static QccStatus bind_outputs(const QccOnnxNode *n)
         QccOnnxValue *v = qcc_onnx_add_value(n->im, name);
         if (!v) return qcc_onnx_wrong(n, "defines '%s' a second time", name);
         v->value = n->out[i];
-        if (v->value) continue;
+        v->dims = i ? NULL : n->dims;
+        if (v->value || v->dims) continue;
         /* A mask or an index: matters only when it is read. */
         v->unsupported = qcc_sprintf(n->im->scratch, "output %d of '%s', which is not computed", i,
                                      n->proto->op_type);
@@ -292,7 +377,9 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
     while (named < n->nout && !p->output[named][0]) named++;
     if (named == n->nout) return qcc_onnx_wrong(n, "has no output");
     QCC_TRY(find_operands(n));
-    QCC_TRY(n->row->import(n));
+    bool done;
+    QCC_TRY(qcc_onnx_compute_dims(n, &done));
+    if (!done) QCC_TRY(n->row->import(n));
     for (size_t i = 0; i < p->n_attribute; i++) {
         const char *name = p->attribute[i]->name;
         /* Before opset 6, a permission to compute in place. */
@@ -335,6 +422,7 @@ static QccStatus set_results(QccOnnxImport *im, const Onnx__GraphProto *g)
         const char *name = g->output[i]->name ? g->output[i]->name : "";
         QccOnnxValue *v = qcc_onnx_find(im, name);
         if (!v) return qcc_error(im->d, loc, "output '%s' is not computed by any node", name);
+        if (v->dims) v->unsupported = "computed from dynamic extents, which --shape fixes";
         if (!qcc_onnx_value(im, v)) {
             return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc, "unsupported op: result '%s' is %s",
                             name, v->unsupported);
@@ -452,12 +540,18 @@ static QccStatus import_bytes(QccOnnxImport *im, const char *path, const void *b
 }
 
 QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                          const char *path, const void *bytes, int64_t size)
+                          const char *path, const void *bytes, int64_t size,
+                          const QccInputShape *shapes, int nshape)
 {
     QccArena *scratch = qcc_arena_sub(arena);
     QccOnnxImport *im = QCC_NEW(scratch, QccOnnxImport);
-    *im = (QccOnnxImport){
-        .ir = ir, .arena = arena, .scratch = scratch, .d = &ir->diags, .file = file};
+    *im = (QccOnnxImport){.ir = ir,
+                          .arena = arena,
+                          .scratch = scratch,
+                          .d = &ir->diags,
+                          .file = file,
+                          .shapes = shapes,
+                          .nshape = nshape};
     qcc_table_init(&im->permuted, scratch);
     QccStatus status = import_bytes(im, path, bytes, size);
     if (status == QCC_OK) {

@@ -17,7 +17,8 @@
 
 /* Imports a ModelProto; see qcc_import. */
 QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                          const char *path, const void *bytes, int64_t size);
+                          const char *path, const void *bytes, int64_t size,
+                          const QccInputShape *shapes, int nshape);
 
 /* Reads a TensorProto alone, as the ONNX project's operator tests store them. *name lives in
  * `arena`; bytes are borrowed for its life. */
@@ -58,17 +59,26 @@ const QccBlob *qcc_onnx_list(QccOnnxTensorReader *r, QccDtype dtype, size_t n, c
 
 /* ---- import ------------------------------------------------------------------------------- */
 
+/* A list of extents, some of which have symbols; or (rank 0) one of them. Numbers may be negative.
+ * What is computed from Shape stands for such a list and for no value; see onnx_dims.c. */
+typedef struct QccOnnxDims {
+    QccDtype dtype;
+    int rank, n;
+    QccDim v[QCC_INTS_MAX];
+} QccOnnxDims;
+
 /* What a name of the file stands for. */
 typedef struct QccOnnxValue {
     const char *name;
     QccValue *value;         /* NULL: an initializer that no op has used yet */
     const QccBlob *blob;     /* of an initializer, else NULL */
+    const QccOnnxDims *dims; /* NULL, or what it is instead of a value */
     const char *unsupported; /* what it is, where no op here can read it; else NULL */
 } QccOnnxValue;
 
 typedef struct QccOnnxSymbol {
     const char *param; /* as in the file */
-    const QccSymbol *symbol;
+    QccDim dim;        /* a symbol, or the number that it was given */
 } QccOnnxSymbol;
 
 /* A function of the model; calls of it are inlined. */
@@ -108,8 +118,11 @@ typedef struct QccOnnxImport {
     QccOnnxScope *scope; /* of the nodes that are being imported */
     QccOnnxValue absent; /* stands for an input that a call does not give */
     QccTable functions;
-    int depth;       /* calls and branches around the nodes that are being imported */
-    int64_t inlined; /* nodes that calls and branches have made */
+    int depth;                   /* calls and branches around the nodes that are being imported */
+    int64_t inlined;             /* nodes that calls and branches have made */
+    const QccInputShape *shapes; /* given from outside */
+    int nshape;
+    bool many; /* dynamic extents, which may differ */
     QccOnnxSymbol *symbol;
     int64_t nsymbol, symbol_cap;
     QccTable permuted; /* copies of weights, by weight and permutation */
@@ -136,6 +149,7 @@ struct QccOnnxNode {
     int nin, nout;
     QccOnnxValue **in; /* NULL: absent */
     QccValue **out;    /* to be set by the import function */
+    QccOnnxDims *dims; /* what the first output is instead; see qcc_onnx_give_dims */
     bool *attr_seen;   /* one an attribute of the proto; others are refused afterwards */
 };
 
@@ -205,6 +219,23 @@ QccStatus qcc_onnx_blob_in(const QccOnnxNode *n, int i, const char *what, const 
 /* Input i, which must be a constant list of i32 or i64; *given says whether it is there. */
 QccStatus qcc_onnx_ints_in(const QccOnnxNode *n, int i, const char *what, QccInts *v, bool *given);
 
+/* ---- extents with symbols, onnx_dims.c ---------------------------------------------------- */
+
+/* Input i as a list of extents, constant or not; *given: it is there. `what` names it. */
+QccStatus qcc_onnx_dims_in(const QccOnnxNode *n, int i, const char *what, QccOnnxDims *d,
+                           bool *given);
+/* Whether all are numbers. */
+bool qcc_onnx_dims_known(const QccOnnxDims *d);
+/* A list of numbers as a constant. */
+QccValue *qcc_onnx_const_dims(QccOnnxNode *n, const QccOnnxDims *d, const char *name);
+/* Makes the list the node's first output: a constant where all are numbers. */
+void qcc_onnx_give_dims(QccOnnxNode *n, const QccOnnxDims *d);
+/* Computes the node if it makes such a list of others; *done: it has. Posts what reads one and
+ * cannot. */
+QccStatus qcc_onnx_compute_dims(QccOnnxNode *n, bool *done);
+/* qcc_onnx_unsupported, with the advice to fix the shape. */
+QccStatus qcc_onnx_needs_shape(const QccOnnxNode *n, const char *what);
+
 /* ---- attributes --------------------------------------------------------------------------- */
 
 /* Each leaves *value as it is when the attribute is absent. */
@@ -233,7 +264,7 @@ const char *qcc_onnx_value_name(QccOnnxImport *im, const char *name);
 
 QccStatus qcc_onnx_transpose(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name,
                              const int *perm);
-/* Reshape to extents of the type system; at most one symbol may change its place. */
+/* Reshape to extents of the type system. */
 QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name, int rank,
                            const QccDim *dim);
 /* Like transpose, but a constant, or a dequantized constant, stays one. */

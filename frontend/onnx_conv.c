@@ -19,7 +19,7 @@ QccStatus qcc_onnx_conv_window(QccOnnxNode *n, QccOnnxWindow *window, const QccT
     int64_t kernel[QCC_ONNX_SPATIAL];
     for (int i = 0; i < window->n; i++) {
         const QccDim *d = &w->dim[2 + i];
-        if (d->sym[0]) return qcc_onnx_unsupported(n, "a kernel of dynamic extent");
+        if (d->sym[0]) return qcc_onnx_needs_shape(n, "a kernel of dynamic extent");
         if (d->n < 1 || d->n > QCC_ONNX_WINDOW_MAX) {
             return qcc_onnx_wrong(n, "has a kernel of extent %lld", (long long)d->n);
         }
@@ -93,7 +93,7 @@ static QccStatus transposed_extents(QccOnnxNode *n, Transposed *t, const QccType
     for (int i = 0; i < t->w.dims; i++) {
         t->in[i] = 1;
         if (i < t->w.n) {
-            if (x->dim[2 + i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
+            if (x->dim[2 + i].sym[0]) return qcc_onnx_needs_shape(n, "a dynamic extent");
             t->in[i] = x->dim[2 + i].n;
         }
         int64_t span = (t->w.kernel[i] - 1) * t->w.dilation[i] + 1, full;
@@ -215,7 +215,7 @@ QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_conv_window(n, &t.w, x->type, w->type, &t.groups));
     QCC_TRY(transposed_extents(n, &t, x->type));
     const QccDim *c = &w->type->dim[0], *m = &w->type->dim[1];
-    if (c->sym[0] || m->sym[0]) return qcc_onnx_unsupported(n, "weights of dynamic extent");
+    if (c->sym[0] || m->sym[0]) return qcc_onnx_needs_shape(n, "weights of dynamic extent");
     if (c->n < 1 || m->n < 1 || c->n % t.groups || !qcc_dim_equal(c, &x->type->dim[1])) {
         return qcc_onnx_wrong(n, "needs x[n,c,...] and w[c,m/groups,...] with c in %lld groups",
                               (long long)t.groups);

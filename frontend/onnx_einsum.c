@@ -132,7 +132,7 @@ static QccStatus take_diagonal(QccOnnxNode *n, Term *t, int i, int j)
     QccDim dim[QCC_MAX_RANK], last = t->value->type->dim[rank];
     int64_t count;
     if (last.sym[0] || !qcc_dim_equal(&last, &t->value->type->dim[rank - 1]))
-        return qcc_onnx_unsupported(n, "a diagonal of unequal or dynamic extents");
+        return qcc_onnx_needs_shape(n, "a diagonal of unequal or dynamic extents");
     if (!qcc_mul_i64(&count, last.n, last.n)) return qcc_onnx_wrong(n, "is too large");
     for (int d = 0; d < rank; d++) dim[d] = t->value->type->dim[d];
     dim[rank - 1] = qcc_dim(count);
@@ -210,7 +210,7 @@ static QccStatus merge(QccOnnxNode *n, const Term *t, const int *take, int count
         const QccDim *d = &t->value->type->dim[take[i]];
         if (!qcc_mul_i64(&out->n, out->n, d->n)) return qcc_onnx_wrong(n, "is too large");
         for (int k = 0; k < 2 && d->sym[k]; k++) {
-            if (nsym == 2) return qcc_onnx_unsupported(n, "more than two dynamic extents");
+            if (nsym == 2) return qcc_onnx_needs_shape(n, "more than two dynamic extents");
             out->sym[nsym++] = d->sym[k];
         }
     }

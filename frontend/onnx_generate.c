@@ -14,7 +14,7 @@ static void give_const(QccOnnxNode *n, const QccBlob *blob)
 QccStatus qcc_onnx_size(QccOnnxNode *n)
 {
     int64_t count = qcc_type_count(qcc_onnx_in(n, 0)->type);
-    if (count < 0) return qcc_onnx_unsupported(n, "of a dynamic extent");
+    if (count < 0) return qcc_onnx_needs_shape(n, "of a dynamic extent");
     give_const(n, qcc_blob(n->im->arena, QCC_I64, 0, NULL, &count, true));
     return QCC_OK;
 }
@@ -74,8 +74,27 @@ static QccStatus real_range(QccOnnxNode *n, QccDtype dtype, const double bound[3
     return QCC_OK;
 }
 
+/* 0, 1, ... as far as a symbol says: the sums of ones before each place. */
+static QccStatus range_of_dims(QccOnnxNode *n)
+{
+    const QccOnnxDims *limit = n->in[1]->dims;
+    double start, delta;
+    QCC_TRY(qcc_onnx_scalar_in(n, 0, "start", &start));
+    QCC_TRY(qcc_onnx_scalar_in(n, 2, "delta", &delta));
+    if (start != 0 || delta != 1 || limit->n != 1)
+        return qcc_onnx_needs_shape(n, "a dynamic range that is not 0, 1, 2, ...");
+    QccOnnxDims one = {.dtype = limit->dtype, .rank = 1, .n = 1, .v = {qcc_dim(1)}};
+    QccValue *x = qcc_onnx_const_dims(n, &one, NULL);
+    QccShapeAttrs shape = {0};
+    qcc_dims_split(n->im->scratch, &shape.shape, &shape.symbols, 1, limit->v);
+    QCC_TRY(qcc_onnx_emit(n, &x, &qcc_op_expand, NULL, &x, 1, &shape));
+    QccCumSumAttrs sum = {.exclusive = true};
+    return qcc_onnx_emit_out(n, &qcc_op_cum_sum, &x, 1, &sum);
+}
+
 QccStatus qcc_onnx_range(QccOnnxNode *n)
 {
+    if (n->in[1]->dims) return range_of_dims(n);
     static const char *const what[3] = {"start", "limit", "delta"};
     double real[3] = {0};
     int64_t integer[3] = {0};
@@ -106,7 +125,7 @@ QccStatus qcc_onnx_eye_like(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_attr_int(n, "dtype", &number));
     QCC_TRY(qcc_onnx_attr_int(n, "k", &k));
     if (t->rank != 2) return qcc_onnx_wrong(n, "needs a matrix");
-    if (!qcc_type_extents(t, dim)) return qcc_onnx_unsupported(n, "of a dynamic extent");
+    if (!qcc_type_extents(t, dim)) return qcc_onnx_needs_shape(n, "of a dynamic extent");
     if (number && !qcc_onnx_dtype(&dtype, number))
         return qcc_onnx_unsupported(n, "of %s", qcc_onnx_dtype_name(n->im->scratch, number));
     if (qcc_dtype_bits(dtype) < 8) return qcc_onnx_unsupported(n, "of %s", qcc_dtype_name(dtype));

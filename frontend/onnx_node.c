@@ -285,22 +285,24 @@ static QccStatus empty(QccOnnxNode *n, QccValue **out, QccDtype dtype, const cha
 QccStatus qcc_onnx_reshape(QccOnnxNode *n, QccValue **out, QccValue *x, const char *name, int rank,
                            const QccDim *dim)
 {
-    QccShapeAttrs attrs = {.shape = {.n = rank}};
+    QccShapeAttrs attrs = {0};
+    QccDim to[QCC_MAX_RANK];
     bool inferred = false;
     for (int i = 0; i < rank; i++) {
-        if (!dim[i].sym[0] && dim[i].n != 0) {
-            attrs.shape.v[i] = dim[i].n;
-        } else if (i < x->type->rank && qcc_dim_equal(&dim[i], &x->type->dim[i])) {
-            attrs.shape.v[i] = 0;
+        to[i] = dim[i];
+        if (!dim[i].sym[0] && dim[i].n != 0) continue;
+        if (i < x->type->rank && qcc_dim_equal(&dim[i], &x->type->dim[i])) {
+            to[i] = qcc_dim(0);
         } else if (!inferred && dim[i].sym[0]) {
-            attrs.shape.v[i] = -1;
+            to[i] = qcc_dim(-1);
             inferred = true;
         } else if (is_empty(rank, dim)) {
             return empty(n, out, x->type->dtype, name, rank, dim);
-        } else {
-            return qcc_onnx_unsupported(n, "two dynamic extents, or one of 0, change their place");
+        } else if (!dim[i].sym[0]) {
+            return qcc_onnx_unsupported(n, "an extent of 0 changes its place");
         }
     }
+    qcc_dims_split(n->im->scratch, &attrs.shape, &attrs.symbols, rank, to);
     return qcc_onnx_emit(n, out, &qcc_op_reshape, name, &x, 1, &attrs);
 }
 

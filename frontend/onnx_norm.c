@@ -234,7 +234,7 @@ QccStatus qcc_onnx_group_norm(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_attr_int(n, "stash_type", &stash));
     if (stash != 1) return qcc_onnx_unsupported(n, "stash_type is not float");
     if (t->rank < 3 || t->rank == QCC_MAX_RANK) return qcc_onnx_wrong(n, "needs x[n,c,...]");
-    if (t->dim[1].sym[0]) return qcc_onnx_unsupported(n, "dynamic channels");
+    if (t->dim[1].sym[0]) return qcc_onnx_needs_shape(n, "dynamic channels");
     if (groups < 1 || t->dim[1].n % groups) {
         return qcc_onnx_wrong(n, "has %lld groups of %lld channels", (long long)groups,
                               (long long)t->dim[1].n);
@@ -284,7 +284,7 @@ QccStatus qcc_onnx_lrn(QccOnnxNode *n)
     if (size < 1 || size > 1 << 20) return qcc_onnx_wrong(n, "has size %lld", (long long)size);
     if (t->rank < 2) return qcc_onnx_wrong(n, "needs x[n,c,...]");
     for (int i = 2; i < t->rank; i++) {
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
+        if (t->dim[i].sym[0]) return qcc_onnx_needs_shape(n, "a dynamic extent");
         rest *= t->dim[i].n;
     }
     QccDim dim[] = {t->dim[0], t->dim[1], qcc_dim(1), qcc_dim(rest)};

@@ -51,7 +51,7 @@ static QccStatus emit_pool(QccOnnxNode *n, QccValue *x, const QccOnnxWindow *w, 
     QccPoolAttrs attrs = pool_attrs(w, 1, ceil, include_pad);
     QccDim batch = x->type->dim[0], depth = x->type->dim[1];
     for (int i = 1; i < 4; i++) {
-        if (x->type->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent of three");
+        if (x->type->dim[i].sym[0]) return qcc_onnx_needs_shape(n, "a dynamic extent of three");
     }
     QCC_TRY(qcc_onnx_depth_to_batch(n, &x, x));
     QCC_TRY(qcc_onnx_emit(n, &y, n->row->def, NULL, &x, 1, &attrs));
@@ -165,7 +165,7 @@ QccStatus qcc_onnx_lp_pool(QccOnnxNode *n)
     QCC_TRY(qcc_onnx_window_read(n, &w, t));
     QCC_TRY(qcc_onnx_attr_bool(n, "ceil_mode", &ceil));
     QCC_TRY(read_p(n, &p));
-    if (t->dim[1].sym[0] || t->dim[1].n < 1) return qcc_onnx_unsupported(n, "dynamic channels");
+    if (t->dim[1].sym[0] || t->dim[1].n < 1) return qcc_onnx_needs_shape(n, "dynamic channels");
     int64_t dim[QCC_MAX_RANK] = {t->dim[1].n}, count = dim[0];
     for (int i = 0; i < w.dims; i++) {
         dim[1 + i] = w.kernel[i];
@@ -174,7 +174,7 @@ QccStatus qcc_onnx_lp_pool(QccOnnxNode *n)
         }
         if (i >= w.n || !ceil) continue;
         int64_t out; /* a window that begins late reads zeros behind the padding */
-        if (t->dim[2 + i].sym[0]) return qcc_onnx_unsupported(n, "ceil_mode over dynamic extents");
+        if (t->dim[2 + i].sym[0]) return qcc_onnx_needs_shape(n, "ceil_mode over dynamic extents");
         QCC_TRY(qcc_onnx_window_extent(n, &w, i, t->dim[2 + i].n, true, &out));
         int64_t reach = (out - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1;
         int64_t after = reach - w.before[i] - t->dim[2 + i].n;
@@ -251,7 +251,7 @@ QccStatus qcc_onnx_max_unpool(QccOnnxNode *n)
     for (int i = 0; i < w.n; i++) {
         const QccDim *d = &t->dim[2 + i];
         int64_t extent = 0;
-        if (d->sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
+        if (d->sym[0]) return qcc_onnx_needs_shape(n, "a dynamic extent");
         bool fits = qcc_mul_i64(&extent, d->n - 1, w.stride[i]) &&
                     qcc_add_i64(&extent, extent, w.kernel[i] - w.before[i] - w.after[i]);
         if (!fits || extent < 1) return qcc_onnx_wrong(n, "has an output without elements");

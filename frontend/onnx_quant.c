@@ -174,7 +174,7 @@ static QccStatus repeat(QccOnnxNode *n, QccValue **v, const QccType *x, int64_t 
         return qcc_onnx_wrong(n, "needs a scale for each block of %lld", (long long)block);
     }
     for (int i = 0, k = 0; i < t->rank; i++) {
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "blocks in dynamic extents");
+        if (t->dim[i].sym[0]) return qcc_onnx_needs_shape(n, "blocks in dynamic extents");
         wide.shape.v[k] = t->dim[i].n;
         dim[k++] = t->dim[i];
         if (i != axis) continue;

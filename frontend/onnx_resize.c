@@ -227,7 +227,8 @@ static QccStatus emit_axes(QccOnnxNode *n, const Resize *r, const QccInts *axes,
         if (!first->type->dim[axis].sym[0]) {
             QCC_TRY(emit_axis(n, r, axis, &x));
         } else if (r->axis[axis].scale != 1) {
-            return qcc_onnx_unsupported(n, "of dynamic extent %d", axis);
+            return qcc_onnx_needs_shape(
+                n, "of a dynamic extent, other than by a whole number, nearest");
         }
     }
     n->out[0] = x;

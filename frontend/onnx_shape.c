@@ -63,11 +63,29 @@ QccStatus qcc_onnx_make_room(QccOnnxNode *n, int64_t bytes)
     return QCC_OK;
 }
 
+/* The first `n` of a list that may have symbols as attributes. */
+static QccStatus shape_attrs(const QccOnnxNode *n, const QccOnnxDims *d, QccShapeAttrs *attrs)
+{
+    if (d->n > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", d->n);
+    qcc_dims_split(n->im->scratch, &attrs->shape, &attrs->symbols, d->n, d->v);
+    return QCC_OK;
+}
+
+/* A constant of one element in a shape with symbols. */
+static QccStatus repeat(QccOnnxNode *n, const QccBlob *value)
+{
+    QccShapeAttrs attrs;
+    QCC_TRY(shape_attrs(n, n->in[0]->dims, &attrs));
+    QccValue *x = qcc_const_new(n->im->graph, NULL, NULL, value, NULL), *one;
+    QCC_TRY(qcc_onnx_reshape(n, &one, x, NULL, 0, NULL));
+    return qcc_onnx_emit_out(n, &qcc_op_expand, &one, 1, &attrs);
+}
+
 QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
 {
     QccInts shape = {0};
-    bool given;
-    QCC_TRY(qcc_onnx_ints_in(n, 0, "the shape", &shape, &given));
+    bool given, known = !n->in[0]->dims;
+    if (known) QCC_TRY(qcc_onnx_ints_in(n, 0, "the shape", &shape, &given));
     if (shape.n > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", shape.n);
     float zero = 0;
     const QccBlob *value = qcc_blob(n->im->arena, QCC_F32, 0, NULL, &zero, true);
@@ -75,6 +93,7 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
     if (a) QCC_TRY(tensor_attr(n, a, &value));
     size_t bytes = (size_t)qcc_dtype_bits(value->dtype) / 8;
     if (value->size != (int64_t)bytes) return qcc_onnx_wrong(n, "needs a value of one element");
+    if (!known) return repeat(n, value);
     int64_t count, size;
     if (!qcc_extents_count(&count, &size, value->dtype, shape.n, shape.v)) {
         return qcc_onnx_wrong(n, "has a shape that is negative or too large");
@@ -89,18 +108,15 @@ QccStatus qcc_onnx_constant_of_shape(QccOnnxNode *n)
 QccStatus qcc_onnx_shape(QccOnnxNode *n)
 {
     const QccType *t = qcc_onnx_in(n, 0)->type;
-    int64_t start = 0, end = t->rank, dim[QCC_MAX_RANK];
+    int64_t start = 0, end = t->rank;
     QCC_TRY(qcc_onnx_attr_int(n, "start", &start));
     QCC_TRY(qcc_onnx_attr_int(n, "end", &end));
     if (start < 0) start = start < -t->rank ? 0 : start + t->rank;
     if (end < 0) end = end < -t->rank ? 0 : end + t->rank;
     if (end > t->rank) end = t->rank;
-    int64_t count = 0;
-    for (int64_t i = start; i < end; i++) {
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "dimension %d is dynamic", (int)i);
-        dim[count++] = t->dim[i].n;
-    }
-    give_const(n, qcc_blob(n->im->arena, QCC_I64, 1, &count, dim, true));
+    QccOnnxDims d = {.dtype = QCC_I64, .rank = 1};
+    for (int64_t i = start; i < end; i++) d.v[d.n++] = t->dim[i];
+    qcc_onnx_give_dims(n, &d);
     return QCC_OK;
 }
 
@@ -175,24 +191,19 @@ QccStatus qcc_onnx_dropout(QccOnnxNode *n)
 QccStatus qcc_onnx_reshape_to(QccOnnxNode *n)
 {
     QccShapeAttrs attrs = {0};
+    QccOnnxDims d;
     bool given, allow_zero = false;
     QccValue *x = qcc_onnx_in(n, 0);
-    QCC_TRY(qcc_onnx_ints_in(n, 1, "the shape", &attrs.shape, &given));
+    QCC_TRY(qcc_onnx_dims_in(n, 1, "the shape", &d, &given));
     QCC_TRY(qcc_onnx_attr_bool(n, "allowzero", &allow_zero));
-    if (attrs.shape.n > QCC_MAX_RANK) {
-        return qcc_onnx_unsupported(n, "%d dimensions", attrs.shape.n);
-    }
-    QccDim dim[QCC_MAX_RANK];
+    QCC_TRY(shape_attrs(n, &d, &attrs));
     bool zero = false;
-    for (int i = 0; i < attrs.shape.n; i++) {
-        zero |= allow_zero && attrs.shape.v[i] == 0;
-        dim[i] = qcc_dim(attrs.shape.v[i]);
-    }
+    for (int i = 0; i < d.n; i++) zero |= allow_zero && d.v[i].n == 0;
     int64_t count, bytes;
     if (zero && !qcc_extents_count(&count, &bytes, x->type->dtype, attrs.shape.n, attrs.shape.v))
         return qcc_onnx_wrong(n, "has a shape that is negative or too large");
     if (zero && qcc_type_count(x->type) == 0) {
-        return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), attrs.shape.n, dim);
+        return qcc_onnx_reshape(n, &n->out[0], x, qcc_onnx_name(n, ""), d.n, d.v);
     }
     if (zero) return qcc_onnx_wrong(n, "makes nothing of something");
     return qcc_onnx_emit_out(n, &qcc_op_reshape, &x, 1, &attrs);
@@ -219,7 +230,7 @@ QccStatus qcc_onnx_flatten(QccOnnxNode *n)
     bool outer_known = product(t, 0, (int)axis, &outer);
     bool inner_known = product(t, (int)axis, t->rank, &inner);
     if (!outer_known && !inner_known && axis != 1) {
-        return qcc_onnx_unsupported(n, "dynamic extents on both sides of its axis");
+        return qcc_onnx_needs_shape(n, "dynamic extents on both sides of its axis");
     }
     /* 0 keeps the first extent. */
     if (!outer_known) outer = axis == 1 ? 0 : -1;
@@ -321,24 +332,18 @@ QccStatus qcc_onnx_concat(QccOnnxNode *n)
 QccStatus qcc_onnx_expand(QccOnnxNode *n)
 {
     QccShapeAttrs attrs = {0};
+    QccOnnxDims d;
     bool given;
     QccValue *x = qcc_onnx_in(n, 0);
     const QccType *t = x->type;
-    QCC_TRY(qcc_onnx_ints_in(n, 1, "the shape", &attrs.shape, &given));
+    QCC_TRY(qcc_onnx_dims_in(n, 1, "the shape", &d, &given));
+    QCC_TRY(shape_attrs(n, &d, &attrs));
     QccInts *s = &attrs.shape;
-    if (s->n > QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", s->n);
     /* Both broadcast: fewer extents than x has, and extents of 1, mean those of x. */
-    int extra = t->rank - s->n;
-    if (extra > 0) {
-        memmove(s->v + extra, s->v, (size_t)s->n * sizeof *s->v);
-        for (int i = 0; i < extra; i++) s->v[i] = 1;
-        s->n = t->rank;
-    }
-    for (int i = 0; i < t->rank; i++) {
-        int64_t *v = &s->v[s->n - t->rank + i];
-        if (*v != 1) continue;
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a dynamic extent");
-        *v = t->dim[i].n;
+    for (int i = 0; i < t->rank && i < s->n; i++) {
+        int64_t *v = &s->v[s->n - 1 - i];
+        const QccDim *own = &t->dim[t->rank - 1 - i];
+        if (*v == 1 && !d.v[d.n - 1 - i].sym[0]) *v = own->sym[0] ? -1 : own->n;
     }
     return qcc_onnx_emit_out(n, &qcc_op_expand, &x, 1, &attrs);
 }
@@ -362,15 +367,17 @@ QccStatus qcc_onnx_slice(QccOnnxNode *n)
 {
     QccValue *x = qcc_onnx_in(n, 0);
     const QccType *t = x->type;
-    QccInts starts = {0}, ends = {0}, axes = {0}, steps = {0};
+    QccInts starts = {0}, axes = {0}, steps = {0}, list = {0};
+    QccOnnxDims ends = {0};
     bool given, has_axes, has_steps = false;
     if (n->row->since < 10) {
         QCC_TRY(qcc_onnx_attr_ints(n, "starts", &starts, &given));
-        QCC_TRY(qcc_onnx_attr_ints(n, "ends", &ends, &given));
+        QCC_TRY(qcc_onnx_attr_ints(n, "ends", &list, &given));
+        for (; ends.n < list.n; ends.n++) ends.v[ends.n] = qcc_dim(list.v[ends.n]);
         QCC_TRY(qcc_onnx_attr_ints(n, "axes", &axes, &has_axes));
     } else {
         QCC_TRY(qcc_onnx_ints_in(n, 1, "starts", &starts, &given));
-        QCC_TRY(qcc_onnx_ints_in(n, 2, "ends", &ends, &given));
+        QCC_TRY(qcc_onnx_dims_in(n, 2, "ends", &ends, &given));
         QCC_TRY(qcc_onnx_ints_in(n, 3, "axes", &axes, &has_axes));
         QCC_TRY(qcc_onnx_ints_in(n, 4, "steps", &steps, &has_steps));
     }
@@ -378,31 +385,40 @@ QccStatus qcc_onnx_slice(QccOnnxNode *n)
         (has_steps && steps.n != starts.n) || starts.n > t->rank) {
         return qcc_onnx_wrong(n, "needs as many starts as ends, axes and steps");
     }
-    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .end = {.n = t->rank}, .step = {.n = t->rank}};
+    QccSliceAttrs attrs = {.begin = {.n = t->rank}, .step = {.n = t->rank}};
+    QccDim stop[QCC_MAX_RANK];
     for (int i = 0; i < t->rank; i++) {
-        attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
+        stop[i] = qcc_dim(t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n);
         attrs.step.v[i] = 1;
     }
     bool seen[QCC_MAX_RANK] = {false};
     for (int i = 0; i < starts.n; i++) {
         int64_t axis = has_axes ? axes.v[i] : i, step = has_steps ? steps.v[i] : 1;
-        int64_t begin = starts.v[i], end = ends.v[i];
+        int64_t begin = starts.v[i], end = ends.v[i].n;
         QCC_TRY(qcc_onnx_axis(n, t->rank, &axis));
         if (seen[axis]) return qcc_onnx_wrong(n, "has an axis twice");
         seen[axis] = true;
         if (step == 0) return qcc_onnx_wrong(n, "has a step of 0");
-        if (t->dim[axis].sym[0]) {
-            if (begin == 0 && step == 1 && end >= INT32_MAX) continue; /* all of it */
-            return qcc_onnx_unsupported(n, "a part of a dynamic extent");
+        if (t->dim[axis].sym[0] && begin == 0 && step == 1 &&
+            (qcc_dim_equal(&ends.v[i], &t->dim[axis]) || (!ends.v[i].sym[0] && end >= INT32_MAX)))
+            continue; /* all of it */
+        if (t->dim[axis].sym[0] || ends.v[i].sym[0]) {
+            /* What can be there is known to inference. */
+            if (begin < 0 || end < 0 || step != 1)
+                return qcc_onnx_needs_shape(n, "a part of a dynamic extent");
+            attrs.begin.v[axis] = begin;
+            stop[axis] = ends.v[i];
+            continue;
         }
         /* Longer steps take one element all the same. */
         if (step > INT32_MAX) step = INT32_MAX;
         if (step < -INT32_MAX) step = -INT32_MAX;
         clamp_slice(t->dim[axis].n, &begin, &end, step);
         attrs.begin.v[axis] = begin;
-        attrs.end.v[axis] = end;
+        stop[axis] = qcc_dim(end);
         attrs.step.v[axis] = step;
     }
+    qcc_dims_split(n->im->scratch, &attrs.end, &attrs.symbols, t->rank, stop);
     return qcc_onnx_emit_out(n, &qcc_op_slice, &x, 1, &attrs);
 }
 
@@ -418,7 +434,7 @@ static QccStatus cut(QccOnnxNode *n, QccValue **x, const QccInts *pads)
         attrs.end.v[i] = t->dim[i].sym[0] ? INT64_MAX : t->dim[i].n;
         attrs.step.v[i] = 1;
         if (before >= 0 && after >= 0) continue;
-        if (t->dim[i].sym[0]) return qcc_onnx_unsupported(n, "a part of a dynamic extent");
+        if (t->dim[i].sym[0]) return qcc_onnx_needs_shape(n, "a part of a dynamic extent");
         any = true;
         if (after < 0) attrs.end.v[i] += after;
         if (attrs.begin.v[i] > attrs.end.v[i]) return qcc_onnx_wrong(n, "cuts off more than all");

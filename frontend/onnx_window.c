@@ -45,7 +45,7 @@ static QccStatus same_pads(const QccOnnxNode *n, QccOnnxWindow *w, const QccType
 {
     for (int i = 0; i < w->n; i++) {
         const QccDim *d = &x->dim[2 + i];
-        if (d->sym[0]) return qcc_onnx_unsupported(n, "auto_pad over a dynamic extent");
+        if (d->sym[0]) return qcc_onnx_needs_shape(n, "auto_pad over a dynamic extent");
         int64_t out = d->n / w->stride[i] + (d->n % w->stride[i] != 0);
         int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
         int64_t total = (out - 1) * w->stride[i] + reach - d->n;
@@ -123,7 +123,7 @@ QccStatus qcc_onnx_depth_to_batch(QccOnnxNode *n, QccValue **out, QccValue *x)
 {
     const QccDim *d = x->type->dim;
     QccDim dim[4] = {d[0], d[2], d[3], d[4]};
-    if (d[1].sym[0]) return qcc_onnx_unsupported(n, "a dynamic depth");
+    if (d[1].sym[0]) return qcc_onnx_needs_shape(n, "a dynamic depth");
     if (!qcc_mul_i64(&dim[0].n, d[0].n, d[1].n)) return qcc_onnx_wrong(n, "has too large an input");
     return qcc_onnx_reshape(n, out, x, NULL, 4, dim);
 }
@@ -156,7 +156,7 @@ static QccStatus conv_2d(QccOnnxNode *n, QccValue **out, QccValue *x, QccValue *
 static QccStatus depth_tap(QccOnnxNode *n, QccValue **out, QccValue *w, int64_t kz)
 {
     int64_t wd[QCC_MAX_RANK];
-    if (!qcc_type_extents(w->type, wd)) return qcc_onnx_unsupported(n, "weights of dynamic extent");
+    if (!qcc_type_extents(w->type, wd)) return qcc_onnx_needs_shape(n, "weights of dynamic extent");
     int64_t dim[4] = {wd[0], wd[2], wd[3], wd[4]}, inner = wd[2] * wd[3] * wd[4];
     int64_t *source = QCC_NEW_ARRAY(n->im->scratch, wd[0] * inner + 1, int64_t);
     int64_t *channel = QCC_NEW_ARRAY(n->im->scratch, wd[0] + 1, int64_t);
@@ -185,7 +185,7 @@ static QccStatus conv_3d(QccOnnxNode *n, QccValue **out, QccValue *x, QccValue *
     enum { DEPTH_MAX = 256 };
     int64_t od;
     QccDim batch = x->type->dim[0], depth = x->type->dim[1];
-    if (depth.sym[0]) return qcc_onnx_unsupported(n, "a dynamic depth");
+    if (depth.sym[0]) return qcc_onnx_needs_shape(n, "a dynamic depth");
     if (p->kernel[0] > DEPTH_MAX) {
         return qcc_onnx_unsupported(n, "a kernel of depth %lld, at most %d",
                                     (long long)p->kernel[0], DEPTH_MAX);

@@ -141,6 +141,21 @@ static QccStatus bind_dim(QccGraph *g, const int64_t *extent, QccDim *d)
     return QCC_OK;
 }
 
+/* Symbols in attributes, also of the ops in a body. */
+static QccStatus bind_attrs(QccGraph *g, const int64_t *extent, QccOp *op)
+{
+    for (QccOp *inner = op->body ? op->body->first : NULL; inner; inner = inner->next)
+        QCC_TRY(bind_attrs(g, extent, inner));
+    if (!op->def->symbols) return QCC_OK;
+    QccInts *number = (QccInts *)((char *)op->attrs + op->def->extents);
+    QccStrings *symbols = (QccStrings *)((char *)op->attrs + op->def->symbols);
+    QccDim dim[QCC_INTS_MAX];
+    QCC_TRY(qcc_op_dims(op, number, symbols, dim));
+    for (int i = 0; i < number->n; i++) QCC_TRY(bind_dim(g, extent, &dim[i]));
+    qcc_dims_split(g->arena, number, symbols, number->n, dim);
+    return QCC_OK;
+}
+
 QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent)
 {
     QccDiags *d = &g->ir->diags;
@@ -160,7 +175,10 @@ QccStatus qcc_graph_bind(QccGraph *g, const int64_t *extent)
         }
         qcc_value_set_type(g->param[i], qcc_type(g->ir, t->dtype, t->rank, dim, t->quant));
     }
-    for (QccOp *op = g->first; op; op = op->next) QCC_TRY(qcc_op_reinfer(op));
+    for (QccOp *op = g->first; op; op = op->next) {
+        QCC_TRY(bind_attrs(g, extent, op));
+        QCC_TRY(qcc_op_reinfer(op));
+    }
     int kept = 0;
     for (int i = 0; i < g->nsymbol; i++)
         if (extent_of(g, extent, i) == 0) g->symbol[kept++] = g->symbol[i];

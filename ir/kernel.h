@@ -144,20 +144,30 @@ void qcc_kernel_title(QccBuf *buf, const QccKernel *k);
 
 /* ---- what an op's `lower` fills -------------------------------------------------------------- */
 
+/* Physical layout of a value, decided by the plan before kernels are made. Pitches in elements. */
+typedef struct QccLayout {
+    int rank;
+    int64_t dim[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
+    int64_t halo_before[QCC_MAX_RANK], halo_after[QCC_MAX_RANK];
+} QccLayout;
+
 /* Where a kernel argument comes from. */
 typedef enum QccSourceKind {
     QCC_SOURCE_RESULT,  /* the op's result `index` */
     QCC_SOURCE_OPERAND, /* the op's operand `index` */
     QCC_SOURCE_WEIGHT,  /* the constant operand `index`, which the backend packs for the kernel */
     QCC_SOURCE_CONST,   /* a blob made by the lowering: factors, corrections */
-    QCC_SOURCE_TEMP     /* a temporary of the lowering */
+    QCC_SOURCE_TEMP,    /* a temporary of the lowering */
+    QCC_SOURCE_REPEATED /* the op's operand `index`, copied to the shape of the result; of epilogues
+                         */
 } QccSourceKind;
 
 typedef struct QccSource {
     QccSourceKind kind;
-    int index;           /* RESULT, OPERAND, WEIGHT, TEMP */
-    const QccBlob *blob; /* CONST; WEIGHT: the operand's data, as i8 or f32 [co][kh][kw][ci] */
-    int64_t offset;      /* in elements, added to the logical origin */
+    int index;               /* RESULT, OPERAND, WEIGHT, TEMP */
+    const QccBlob *blob;     /* CONST; WEIGHT: the operand's data, as i8 or f32 [co][kh][kw][ci] */
+    int64_t offset;          /* in elements, added to the logical origin */
+    const QccLayout *repeat; /* REPEATED: the operand as the result's dimensions read it */
     const int64_t *index_offset; /* RESULT, OPERAND: a logical position that becomes the origin
                                     (rank entries, may be negative into the halo); NULL: zeros */
 } QccSource;
@@ -182,13 +192,6 @@ typedef struct QccLoweredKernel {
     int64_t correction_dim[QCC_MAX_RANK];
     const int32_t *correction;
 } QccLoweredKernel;
-
-/* Physical layout of a value, decided by the plan before kernels are made. Pitches in elements. */
-typedef struct QccLayout {
-    int rank;
-    int64_t dim[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
-    int64_t halo_before[QCC_MAX_RANK], halo_after[QCC_MAX_RANK];
-} QccLayout;
 
 typedef struct QccTarget QccTarget; /* backend/target.h */
 

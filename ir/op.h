@@ -73,6 +73,8 @@ struct QccOpDef {
     uint32_t traits;
     size_t attr_size;
     const QccField *attrs;
+    size_t extents, symbols; /* where attributes hold extents with symbols, see qcc_op_dims: the
+                                offsets of a QccInts and a QccStrings; both 0: nowhere */
     QccQuantRule quant;
 
     /* Result types from operand types (quantized ones read as f32) and attributes. Posts what does
@@ -137,6 +139,29 @@ QccStatus qcc_infer_broadcast(const QccOp *op, int *rank, QccDim *dim);
 QccStatus qcc_infer_map(QccOp *op, const QccType **result);
 /* Same type as operand 0, read as real. */
 QccStatus qcc_infer_same(QccOp *op, const QccType **result);
+
+/* ---- extents in attributes ---------------------------------------------------------------- */
+
+/* Attributes that are extents may have symbols: entry i of `symbols` names those that number i is
+ * multiplied with, "", "S" or "N*S". The list is as long as that of the numbers, or empty. */
+
+/* The extents; what is no extent (-1, 0) is a number without symbols. Posts names that are no
+ * symbols of the graph. */
+QccStatus qcc_op_dims(const QccOp *op, const QccInts *number, const QccStrings *symbols,
+                      QccDim *dim);
+/* The other way round, for n extents; no list of symbols where there are none. */
+void qcc_dims_split(QccArena *arena, QccInts *number, QccStrings *symbols, int n,
+                    const QccDim *dim);
+/* Fields of a list of symbols. */
+#define QCC_SYMBOLS_FIELD(type)                                                                    \
+    {"symbols",                                                                                    \
+     QCC_FIELD_STRINGS,                                                                            \
+     offsetof(type, symbols),                                                                      \
+     "[]",                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     NULL,                                                                                         \
+     "what multiplies each: \"\", \"S\" or \"N*S\""}
 
 /* ---- for those who run ops ---------------------------------------------------------------- */
 

@@ -99,9 +99,11 @@ typedef struct QccCastAttrs {
     int to;
 } QccCastAttrs;
 
-/* reshape: the new extents; at most one -1 (inferred), 0 copies the operand's extent. */
+/* reshape: the new extents; at most one -1 (inferred), 0 copies the operand's extent. `symbols`:
+ * what multiplies them, see qcc_op_dims. */
 typedef struct QccShapeAttrs {
     QccInts shape;
+    QccStrings symbols;
 } QccShapeAttrs;
 
 /* transpose: result dimension i is operand dimension perm[i]. */
@@ -110,9 +112,10 @@ typedef struct QccPermAttrs {
 } QccPermAttrs;
 
 /* slice: one entry a dimension; begin and end lie within the extent (end exclusive; for a negative
- * step end may be -1), step is not 0. */
+ * step end may be -1), step is not 0. `symbols`: what multiplies the ends, see qcc_op_dims. */
 typedef struct QccSliceAttrs {
     QccInts begin, end, step;
+    QccStrings symbols;
 } QccSliceAttrs;
 
 typedef enum QccPadMode {

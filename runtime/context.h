@@ -17,9 +17,10 @@
 typedef struct QccFacade {
     /* Called for every new context: passes, plugins. */
     QccStatus (*init)(QccContext *context, const QccContextOptions *options);
-    /* Any format; libqcc-rt reads model.bin only. */
+    /* Any format; libqcc-rt reads model.bin only. The shapes as qcc_import takes them. */
     QccStatus (*import)(QccModule **out, QccIr *ir, QccArena *arena, const char *file,
-                        const char *path, const void *bytes, int64_t size);
+                        const char *path, const void *bytes, int64_t size,
+                        const QccInputShape *shapes, int nshape);
     /* Data by descriptor, or (spec NULL) the samples of the module. */
     QccStatus (*open_data)(QccDataset **out, QccContext *context, QccArena *arena, const char *spec,
                            const QccModule *module, const QccGraph *graph);

@@ -17,6 +17,8 @@ typedef struct Opening {
     const char *name;
     const void *bytes;
     int64_t size;
+    const QccInputShape *shapes;
+    int nshape;
 } Opening;
 
 static QccStatus open_model(void *user)
@@ -31,7 +33,8 @@ static QccStatus open_model(void *user)
     if (o->path) QCC_TRY(qcc_map_file(arena, &c->ir->diags, o->path, &o->bytes, &o->size));
     m->file_bytes = o->size;
     if (c->facade)
-        return c->facade->import(&m->module, c->ir, arena, name, o->path, o->bytes, o->size);
+        return c->facade->import(&m->module, c->ir, arena, name, o->path, o->bytes, o->size,
+                                 o->shapes, o->nshape);
     if (!qcc_model_bin_is(o->bytes, o->size))
         return qcc_fail(&c->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){.file = name},
                         "is not a model.bin, and this library reads nothing else; use libqcc");
@@ -55,6 +58,20 @@ static QccStatus new_model(QccModel **model, QccContext *context, Opening *o)
 QccStatus qcc_model_open(QccModel **model, QccContext *context, const char *path)
 {
     return new_model(model, context, &(Opening){.path = path, .name = path});
+}
+
+QccStatus qcc_model_open_shaped(QccModel **model, QccContext *context, const char *path,
+                                const QccInputShape *shapes, int n)
+{
+    Opening o = {.path = path, .name = path, .shapes = shapes, .nshape = n};
+    QccStatus status = new_model(model, context, &o);
+    for (int i = 0; i < n && status == QCC_OK; i++)
+        status =
+            qcc_model_set_shape(*model, shapes[i].name, shapes[i].shape.dim, shapes[i].shape.rank);
+    if (status == QCC_OK) return QCC_OK;
+    qcc_model_free(*model);
+    *model = NULL;
+    return status;
 }
 
 QccStatus qcc_model_from_memory(QccModel **model, QccContext *context, const char *name,

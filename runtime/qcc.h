@@ -162,6 +162,23 @@ QCC_API QccStatus qcc_model_open(QccModel **model, QccContext *context, const ch
 /* The same from memory; `name` stands in messages; the bytes are borrowed while the model lives. */
 QCC_API QccStatus qcc_model_from_memory(QccModel **model, QccContext *context, const char *name,
                                         const void *bytes, size_t size);
+/* The extents of a tensor. */
+typedef struct QccShape {
+    int rank;
+    int64_t dim[QCC_MAX_RANK];
+} QccShape;
+
+/* The shape that an input is given; name NULL: the only one. */
+typedef struct QccInputShape {
+    const char *name;
+    QccShape shape;
+} QccInputShape;
+
+/* qcc_model_open, then qcc_model_set_shape for each of n shapes; but these are known from the
+ * start, which a model needs that computes with its shapes what has no symbol: the half of an
+ * extent. */
+QCC_API QccStatus qcc_model_open_shaped(QccModel **model, QccContext *context, const char *path,
+                                        const QccInputShape *shapes, int n);
 QCC_API void qcc_model_free(QccModel *model);
 
 /* Fixes symbolic dimensions: input `name` (NULL: the only one) gets this shape. Symbols that only
@@ -246,12 +263,6 @@ QCC_API int qcc_program_output_count(const QccProgram *program);
 /* index from 0; fails with QCC_ERROR_USAGE when out of range. */
 QCC_API QccStatus qcc_program_input(const QccProgram *program, int index, QccTensorInfo *info);
 QCC_API QccStatus qcc_program_output(const QccProgram *program, int index, QccTensorInfo *info);
-
-/* The extents of a tensor. */
-typedef struct QccShape {
-    int rank;
-    int64_t dim[QCC_MAX_RANK];
-} QccShape;
 
 /* Which shapes the outputs have when the inputs have these; n_inputs and n_outputs are the
  * program's counts. Compiles nothing. Fails with QCC_ERROR_USAGE: shapes that the program does not

@@ -30,30 +30,33 @@ static bool parse_shape(const char *text, int64_t *shape, int *rank)
     return false;
 }
 
-static QccStatus set_shape(Tool *tool, QccModel *model, const char *text)
+/* One --shape; its name is allocated. */
+static QccStatus read_shape(Tool *tool, QccInputShape *shape, const char *text)
 {
-    char name[256];
     size_t n;
-    int64_t shape[QCC_MAX_RANK];
-    int rank;
     const char *extents = tool_split_name(text, &n);
-    if (n >= sizeof name || !parse_shape(extents, shape, &rank))
+    *shape = (QccInputShape){0};
+    if (!parse_shape(extents, shape->shape.dim, &shape->shape.rank))
         return tool_error(tool, QCC_ERROR_USAGE,
                           "--shape wants [NAME=]N,N,... with at most %d positive numbers, not '%s'",
                           QCC_MAX_RANK, text);
-    memcpy(name, text, n);
-    name[n] = '\0';
-    return qcc_model_set_shape(model, n ? name : NULL, shape, rank);
+    if (n == 0) return QCC_OK;
+    shape->name = strndup(text, n);
+    return shape->name ? QCC_OK : tool_error(tool, QCC_ERROR_MEMORY, "out of memory");
 }
 
 QccStatus tool_open_model(Tool *tool, QccModel **model, const char *path, const char *const *shapes)
 {
-    QccStatus status = qcc_model_open(model, tool->context, path);
-    for (; status == QCC_OK && shapes && *shapes; shapes++)
-        status = set_shape(tool, *model, *shapes);
-    if (status == QCC_OK) return QCC_OK;
-    qcc_model_free(*model);
+    int n = 0;
+    while (shapes && shapes[n]) n++;
     *model = NULL;
+    QccInputShape *given = calloc((size_t)n + 1, sizeof *given);
+    if (!given) return tool_error(tool, QCC_ERROR_MEMORY, "out of memory");
+    QccStatus status = QCC_OK;
+    for (int i = 0; i < n && status == QCC_OK; i++) status = read_shape(tool, &given[i], shapes[i]);
+    if (status == QCC_OK) status = qcc_model_open_shaped(model, tool->context, path, given, n);
+    for (int i = 0; i < n; i++) free((char *)(uintptr_t)given[i].name);
+    free(given);
     return status;
 }
 

@@ -58,24 +58,44 @@ static void print_type_shape(char *buf, size_t size, const QccTensorInfo *info)
     if (at < size) snprintf(buf + at, size - at, "]");
 }
 
-/* Reads the inputs; shapes of the files that are named fix the model's dimensions, so that nothing
- * is compiled for others. */
+/* What a file says of the shape of its input, as --shape does; empty where it says nothing. */
+static void shape_text(char *buf, size_t size, const char *input, const QccTensorFile *f, bool only)
+{
+    size_t n, at;
+    tool_split_name(input, &n);
+    bool told = f->rank > 0 && (n || only);
+    for (int i = 0; i < f->rank; i++) told = told && f->shape[i] > 0;
+    at = (size_t)snprintf(buf, size, "%.*s", told && n ? (int)n + 1 : 0, input);
+    for (int i = 0; told && i < f->rank && at < size; i++)
+        at += (size_t)snprintf(buf + at, size - at, "%s%" PRId64, i ? "," : "", f->shape[i]);
+    if (at >= size) buf[0] = '\0';
+}
+
+/* Reads the inputs and opens the model with their shapes, so that nothing is compiled for others.
+ */
 static QccStatus load_inputs(Job *j)
 {
+    enum { TEXT = 512 };
+    int nshape = count(j->values->shapes), n = 0;
     j->nfile = count(j->values->inputs);
     j->file = calloc((size_t)j->nfile + 1, sizeof *j->file);
-    if (!j->file) return tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
-    for (int i = 0; i < j->nfile; i++) {
-        char name[256];
-        size_t n;
-        const char *text = j->values->inputs[i], *path = tool_split_name(text, &n);
-        TOOL_TRY(qcc_tensor_load(&j->file[i], j->tool->context, path));
-        if (n >= sizeof name || (n == 0 && j->nfile > 1)) continue;
-        memcpy(name, text, n);
-        name[n] = '\0';
-        TOOL_TRY(qcc_model_set_shape(j->model, n ? name : NULL, j->file[i].shape, j->file[i].rank));
+    char(*text)[TEXT] = calloc((size_t)j->nfile + 1, sizeof *text);
+    const char **shape = calloc((size_t)(nshape + j->nfile) + 1, sizeof *shape);
+    QccStatus status = QCC_OK;
+    if (!j->file || !text || !shape)
+        status = tool_error(j->tool, QCC_ERROR_MEMORY, "out of memory");
+    for (; status == QCC_OK && n < nshape; n++) shape[n] = j->values->shapes[n];
+    for (int i = 0; status == QCC_OK && i < j->nfile; i++) {
+        size_t unused;
+        const char *input = j->values->inputs[i];
+        status = qcc_tensor_load(&j->file[i], j->tool->context, tool_split_name(input, &unused));
+        shape_text(text[i], TEXT, input, &j->file[i], j->nfile == 1);
+        if (text[i][0]) shape[n++] = text[i];
     }
-    return QCC_OK;
+    if (status == QCC_OK) status = tool_open_ready(j->tool, &j->model, j->tool->arg[0], shape);
+    free(text);
+    free(shape);
+    return status;
 }
 
 /* The file for an input: by name, else the first unnamed one that is still free. */
@@ -217,7 +237,6 @@ static QccStatus run_job(Job *j)
     QccProgramOptions options = QCC_INIT(QccProgramOptions);
     options.target = v->target;
     TOOL_TRY(tool_engine(j->tool, &options, v->engine));
-    TOOL_TRY(tool_open_ready(j->tool, &j->model, j->tool->arg[0], j->values->shapes));
     TOOL_TRY(load_inputs(j));
     TOOL_TRY(qcc_program_new(&j->program, j->model, &options));
     j->nin = qcc_program_input_count(j->program);

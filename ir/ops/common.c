@@ -56,8 +56,10 @@ QccStatus qcc_op_extent(const QccOp *op, int i, int d, int64_t *extent)
     const QccDim *dim = &op->in[i].value->type->dim[d];
     *extent = dim->n;
     if (!dim->sym[0]) return QCC_OK;
-    return qcc_op_error(op, "'%s' needs a number as extent of dimension %d; operand %d is %s",
-                        op->def->name, d, i + 1, qcc_op_type_text(op, i));
+    qcc_op_error(op, "'%s' needs a number as extent of dimension %d; operand %d is %s",
+                 op->def->name, d, i + 1, qcc_op_type_text(op, i));
+    qcc_note(&op->graph->ir->diags, op->loc, "--shape fixes what is symbolic");
+    return QCC_ERROR_INPUT;
 }
 
 bool qcc_op_quantized(const QccOp *op, int i)

@@ -4,29 +4,35 @@
 static const QccField attrs[] = {{"shape", QCC_FIELD_INTS, offsetof(QccShapeAttrs, shape), NULL, -1,
                                   281474976710656.0, NULL,
                                   "extents, the last one that of x's last dimension; 1 or -1: x's"},
+                                 QCC_SYMBOLS_FIELD(QccShapeAttrs),
                                  {0}};
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    const QccInts *shape = &((QccShapeAttrs *)op->attrs)->shape;
+    const QccShapeAttrs *a = op->attrs;
+    const QccInts *shape = &a->shape;
     QCC_TRY(qcc_op_need_bytes(op, 0));
     const QccType *x = qcc_op_real(op, 0);
     if (shape->n > QCC_MAX_RANK)
         return qcc_op_error(op, "'expand' makes at most %d dimensions; shape has %d", QCC_MAX_RANK,
                             shape->n);
     int rank = shape->n > x->rank ? shape->n : x->rank;
-    QccDim dim[QCC_MAX_RANK];
+    QccDim dim[QCC_MAX_RANK], given[QCC_MAX_RANK];
+    QCC_TRY(qcc_op_dims(op, shape, &a->symbols, given));
     for (int i = 0; i < rank; i++) {
         int own = i - (rank - x->rank), entry = i - (rank - shape->n);
         QccDim d = own < 0 ? qcc_dim(1) : x->dim[own];
-        int64_t wanted = entry < 0 ? 1 : shape->v[entry];
-        bool one = d.n == 1 && !d.sym[0];
-        dim[i] = one && wanted >= 0 ? qcc_dim(wanted) : d;
-        if (wanted < 0 || wanted == 1 || one || (!d.sym[0] && d.n == wanted)) continue;
+        QccDim wanted = entry < 0 ? qcc_dim(1) : given[entry];
+        bool keeps = wanted.n < 0 || (wanted.n == 1 && !wanted.sym[0]);
+        dim[i] = keeps ? d : wanted;
+        if (keeps || (d.n == 1 && !d.sym[0]) || qcc_dim_equal(&d, &wanted)) continue;
+        QccBuf text;
+        qcc_buf_init(&text, op->graph->arena);
+        qcc_dim_print(&text, &wanted);
         return qcc_op_error(op,
-                            "'expand' needs an extent of 1 where it repeats; x is %s, and %lld "
-                            "are wanted in dimension %d",
-                            qcc_op_type_text(op, 0), (long long)wanted, i);
+                            "'expand' needs an extent of 1 where it repeats; x is %s, and %s are "
+                            "wanted in dimension %d",
+                            qcc_op_type_text(op, 0), text.data, i);
     }
     *result = qcc_type(op->graph->ir, x->dtype, rank, dim, NULL);
     return QCC_OK;
@@ -95,6 +101,8 @@ const QccOpDef qcc_op_expand = {
     .traits = QCC_TRAIT_MOVE,
     .attr_size = sizeof(QccShapeAttrs),
     .attrs = attrs,
+    .extents = offsetof(QccShapeAttrs, shape),
+    .symbols = offsetof(QccShapeAttrs, symbols),
     .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,

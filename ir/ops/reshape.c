@@ -6,6 +6,7 @@
 static const QccField attrs[] = {{"shape", QCC_FIELD_INTS, offsetof(QccShapeAttrs, shape), NULL, -1,
                                   281474976710656.0, NULL,
                                   "the new extents; 0: x's in this place; one -1: what is left"},
+                                 QCC_SYMBOLS_FIELD(QccShapeAttrs),
                                  {0}};
 
 /* A product of extents: a number times symbols. */
@@ -42,7 +43,8 @@ static bool divide(QccDim *out, const Product *all, const Product *part)
 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
-    const QccInts *shape = &((QccShapeAttrs *)op->attrs)->shape;
+    const QccShapeAttrs *a = op->attrs;
+    const QccInts *shape = &a->shape;
     if (!qcc_op_has(op, 0)) return qcc_op_error(op, "'reshape' needs operand 1");
     const QccType *x = qcc_op_real(op, 0);
     if (shape->n > QCC_MAX_RANK)
@@ -52,6 +54,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
     QccDim dim[QCC_MAX_RANK], rest;
     int inferred = -1;
     bool fits = true;
+    QCC_TRY(qcc_op_dims(op, shape, &a->symbols, dim));
     for (int i = 0; i < x->rank; i++) fits = fits && multiply(&all, &x->dim[i]);
     for (int i = 0; i < shape->n; i++) {
         int64_t n = shape->v[i];
@@ -64,7 +67,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
             inferred = i;
             continue;
         }
-        dim[i] = n == 0 ? x->dim[i] : qcc_dim(n);
+        if (n == 0) dim[i] = x->dim[i];
         fits = fits && multiply(&given, &dim[i]);
     }
     if (inferred >= 0) {
@@ -75,8 +78,13 @@ static QccStatus infer(QccOp *op, const QccType **result)
     if (!fits) {
         QccBuf text;
         qcc_buf_init(&text, op->graph->arena);
-        for (int i = 0; i < shape->n; i++)
-            qcc_buf_printf(&text, i ? ",%lld" : "%lld", (long long)shape->v[i]);
+        for (int i = 0; i < shape->n; i++) {
+            if (i) qcc_buf_puts(&text, ",");
+            if (shape->v[i] > 0)
+                qcc_dim_print(&text, &dim[i]);
+            else
+                qcc_buf_printf(&text, "%lld", (long long)shape->v[i]);
+        }
         return qcc_op_error(op, "'reshape' needs as many elements as x has; x is %s, shape is [%s]",
                             qcc_op_type_text(op, 0), text.data ? text.data : "");
     }
@@ -122,6 +130,8 @@ const QccOpDef qcc_op_reshape = {
     .traits = QCC_TRAIT_MOVE | QCC_TRAIT_VIEW,
     .attr_size = sizeof(QccShapeAttrs),
     .attrs = attrs,
+    .extents = offsetof(QccShapeAttrs, shape),
+    .symbols = offsetof(QccShapeAttrs, symbols),
     .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,

@@ -9,16 +9,47 @@ static const QccField attrs[] = {
      "9223372036854775807: with the whole extent"},
     {"step", QCC_FIELD_INTS, offsetof(QccSliceAttrs, step), NULL, 0, 0, NULL,
      "the distance of neighbours, negative: backwards, not 0"},
+    QCC_SYMBOLS_FIELD(QccSliceAttrs),
     {0}};
 
-static QccStatus infer_dim(const QccOp *op, int d, QccDim *out)
+static int64_t least(const QccDim *d)
+{
+    int64_t n = d->n;
+    for (int k = 0; k < 2 && d->sym[k]; k++)
+        if (!qcc_mul_i64(&n, n, d->sym[k]->min)) return INT64_MAX;
+    return n;
+}
+
+/* As many elements as a symbol says, from the first one on. Whether there are so many shows when
+ * the symbols are bound, unless none of theirs are. */
+static QccStatus infer_symbolic(const QccOp *op, int d, const QccDim *in, const QccDim *end,
+                                QccDim *out)
+{
+    const QccSliceAttrs *a = op->attrs;
+    bool possible = in->sym[0] ? qcc_dim_equal(in, end) : least(end) <= in->n;
+    if (a->begin.v[d] != 0 || a->step.v[d] != 1 || !possible)
+        return qcc_op_error(op,
+                            "'slice' takes as many elements as a symbol says from the first on, by "
+                            "steps of 1, and no more than there are; x is %s, dimension %d begins "
+                            "at %lld with step %lld",
+                            qcc_op_type_text(op, 0), d, (long long)a->begin.v[d],
+                            (long long)a->step.v[d]);
+    *out = *end;
+    return QCC_OK;
+}
+
+static QccStatus infer_dim(const QccOp *op, int d, const QccDim *given, QccDim *out)
 {
     QccSliceAttrs *a = op->attrs;
     int64_t begin = a->begin.v[d], step = a->step.v[d], extent, count;
     const QccDim *in = &op->in[0].value->type->dim[d];
+    if (given->sym[0]) return infer_symbolic(op, d, in, given, out);
     *out = *in;
     if (begin == 0 && step == 1 && a->end.v[d] == INT64_MAX && in->sym[0]) return QCC_OK;
-    QCC_TRY(qcc_op_extent(op, 0, d, &extent));
+    if (in->sym[0] && step > 0 && a->end.v[d] <= least(in))
+        extent = least(in); /* what is always there */
+    else
+        QCC_TRY(qcc_op_extent(op, 0, d, &extent));
     if (step > 0 && a->end.v[d] == INT64_MAX) a->end.v[d] = extent;
     int64_t end = a->end.v[d];
     bool forward = step > 0 && begin >= 0 && begin <= extent && end >= 0 && end <= extent;
@@ -45,8 +76,9 @@ static QccStatus infer(QccOp *op, const QccType **result)
     QCC_TRY(qcc_op_need_ints(op, "begin", &a->begin, x->rank));
     QCC_TRY(qcc_op_need_ints(op, "end", &a->end, x->rank));
     QCC_TRY(qcc_op_need_ints(op, "step", &a->step, x->rank));
-    QccDim dim[QCC_MAX_RANK];
-    for (int i = 0; i < x->rank; i++) QCC_TRY(infer_dim(op, i, &dim[i]));
+    QccDim dim[QCC_MAX_RANK], end[QCC_MAX_RANK];
+    QCC_TRY(qcc_op_dims(op, &a->end, &a->symbols, end));
+    for (int i = 0; i < x->rank; i++) QCC_TRY(infer_dim(op, i, &end[i], &dim[i]));
     *result = qcc_type(op->graph->ir, x->dtype, x->rank, dim, NULL);
     return QCC_OK;
 }
@@ -75,9 +107,12 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static bool permute(QccOp *op, const int *perm, int rank)
 {
     QccSliceAttrs *a = op->attrs;
+    const char **symbols = QCC_NEW_ARRAY(op->graph->arena, rank, const char *);
     qcc_permute_ints(&a->begin, perm, rank);
     qcc_permute_ints(&a->end, perm, rank);
     qcc_permute_ints(&a->step, perm, rank);
+    for (int i = 0; i < a->symbols.n; i++) symbols[i] = a->symbols.v[perm[i]];
+    a->symbols.v = symbols;
     return true;
 }
 
@@ -121,6 +156,8 @@ const QccOpDef qcc_op_slice = {
     .traits = QCC_TRAIT_MOVE,
     .attr_size = sizeof(QccSliceAttrs),
     .attrs = attrs,
+    .extents = offsetof(QccSliceAttrs, end),
+    .symbols = offsetof(QccSliceAttrs, symbols),
     .quant = {.kind = QCC_QUANT_SAME_SCALE},
     .infer = infer,
     .eval = eval,

@@ -5,7 +5,8 @@
 static void import(FuzzIr *f)
 {
     QccModule *m = NULL;
-    QccStatus status = qcc_import(&m, f->ir, f->arena, "fuzz", NULL, f->data, (int64_t)f->size);
+    QccStatus status =
+        qcc_import(&m, f->ir, f->arena, "fuzz", NULL, f->data, (int64_t)f->size, NULL, 0);
     if (status == QCC_OK) {
         fuzz_module(f, m);
     } else if (!f->errors) {

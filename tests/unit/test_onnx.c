@@ -18,7 +18,7 @@ static const void *read_source(Fixture *f, const char *name, int64_t *size)
 static QccStatus import(Fixture *f, QccModule **m, const void *bytes, int64_t size)
 {
     f->said[0] = 0;
-    return qcc_import(m, f->ir, f->arena, "m.onnx", NULL, bytes, size);
+    return qcc_import(m, f->ir, f->arena, "m.onnx", NULL, bytes, size, NULL, 0);
 }
 
 static void digits(Fixture *f)
@@ -72,7 +72,7 @@ static void truncations(Fixture *f)
             memcpy(part, bytes, (size_t)n);
             QccModule *m;
             f->said[0] = 0;
-            QccStatus status = qcc_import(&m, f->ir, arena, "m.onnx", NULL, part, n);
+            QccStatus status = qcc_import(&m, f->ir, arena, "m.onnx", NULL, part, n, NULL, 0);
             ck_assert_msg(status != QCC_OK, "%s cut to %lld bytes", files[i], (long long)n);
             ck_assert_msg(strstr(f->said, "m.onnx:0:0: error: "), "%s", f->said);
             qcc_arena_free(arena);

@@ -10,7 +10,7 @@ static QccStatus import(Fixture *f, QccModule **m, ModelGraph *g, Onnx__Function
     int64_t size;
     const void *bytes = model_pack(f, g, function, functions, &size);
     f->said[0] = 0;
-    return qcc_import(m, f->ir, f->arena, "m.onnx", NULL, bytes, size);
+    return qcc_import(m, f->ir, f->arena, "m.onnx", NULL, bytes, size, NULL, 0);
 }
 
 static void refused(Fixture *f, ModelGraph *g, Onnx__FunctionProto **function, size_t functions,
