@@ -218,17 +218,57 @@ static QccStatus set_sizes(QccOnnxNode *n, Resize *r, const QccInts *axes, const
     return QCC_OK;
 }
 
-/* Axes with a dynamic extent stay as they are. */
+enum { REPEATS_MAX = 64 };
+
+/* How often a resize repeats each element, whatever the extent; 0: it does something else. */
+static int64_t repeats_of(const Resize *r, const Axis *a)
+{
+    static const int64_t extents[] = {1, 3, 8};
+    int64_t k = a->scale >= 1 && a->scale <= REPEATS_MAX ? (int64_t)a->scale : 0;
+    if (r->method != QCC_SAMPLE_NEAREST || r->coordinates == TF_CROP || (double)k != a->scale)
+        return 0;
+    for (size_t e = 0; e < sizeof extents / sizeof *extents; e++) {
+        Axis some = {.in = extents[e], .out = k * extents[e], .scale = a->scale, .end = 1};
+        for (int64_t i = 0; i < some.out; i++)
+            if (nearest(r, &some, place_of(r, &some, (double)i)) != i / k) return 0;
+    }
+    return k;
+}
+
+/* [..., n, ...] -> [..., n, 1, ...] -> [..., n, k, ...] -> [..., k*n, ...] */
+static QccStatus emit_repeats(QccOnnxNode *n, int axis, int64_t k, QccValue **x)
+{
+    const QccType *t = (*x)->type;
+    QccDim apart[QCC_MAX_RANK + 1], together[QCC_MAX_RANK];
+    QccShapeAttrs expand = {.shape = {.n = t->rank + 1}};
+    if (t->rank == QCC_MAX_RANK) return qcc_onnx_unsupported(n, "%d dimensions", t->rank);
+    for (int i = 0; i <= t->rank; i++) {
+        apart[i] = i == axis + 1 ? qcc_dim(1) : t->dim[i > axis ? i - 1 : i];
+        expand.shape.v[i] = i == axis + 1 ? k : -1;
+    }
+    memcpy(together, t->dim, sizeof together);
+    if (!qcc_mul_i64(&together[axis].n, together[axis].n, k))
+        return qcc_onnx_wrong(n, "makes an extent that is too large");
+    QCC_TRY(qcc_onnx_reshape(n, x, *x, NULL, t->rank + 1, apart));
+    QCC_TRY(qcc_onnx_emit(n, x, &qcc_op_expand, NULL, x, 1, &expand));
+    return qcc_onnx_reshape(n, x, *x, NULL, t->rank, together);
+}
+
+/* Elements along a dynamic extent are repeated, or it stays as it is. */
 static QccStatus emit_axes(QccOnnxNode *n, const Resize *r, const QccInts *axes, QccValue *x)
 {
     QccValue *first = x;
     for (int i = 0; i < axes->n; i++) {
         int axis = (int)axes->v[i];
+        const Axis *a = &r->axis[axis];
         if (!first->type->dim[axis].sym[0]) {
             QCC_TRY(emit_axis(n, r, axis, &x));
-        } else if (r->axis[axis].scale != 1) {
-            return qcc_onnx_needs_shape(
-                n, "of a dynamic extent, other than by a whole number, nearest");
+        } else if (a->scale != 1) {
+            int64_t k = repeats_of(r, a);
+            if (k == 0)
+                return qcc_onnx_needs_shape(n, "of a dynamic extent, other than by a whole "
+                                               "number, nearest");
+            QCC_TRY(emit_repeats(n, axis, k, &x));
         }
     }
     n->out[0] = x;
@@ -249,6 +289,23 @@ static void init_axes(Resize *r, const QccType *t, QccInts *all)
 static QccStatus scale_axes(QccOnnxNode *n, Resize *r, const QccInts *axes, const double *scale)
 {
     for (int i = 0; i < axes->n; i++) QCC_TRY(set_scale(n, &r->axis[axes->v[i]], scale[i]));
+    return QCC_OK;
+}
+
+/* Sizes some of which are dynamic: what multiplies the same symbols of x. */
+static QccStatus sizes_of_dims(QccOnnxNode *n, const QccInts *axes, const QccOnnxDims *sizes,
+                               double *size, bool *given)
+{
+    *given = true;
+    if (sizes->n != axes->n) return qcc_onnx_wrong(n, "needs %d numbers as sizes", axes->n);
+    for (int i = 0; i < axes->n; i++) {
+        const QccDim *in = &qcc_onnx_in(n, 0)->type->dim[axes->v[i]], *out = &sizes->v[i];
+        QccDim scaled = *in;
+        scaled.n = out->n;
+        if (!qcc_dim_equal(&scaled, out))
+            return qcc_onnx_needs_shape(n, "to a size that is no multiple of the dynamic extent");
+        size[i] = (double)out->n;
+    }
     return QCC_OK;
 }
 
@@ -274,7 +331,10 @@ QccStatus qcc_onnx_resize(QccOnnxNode *n)
     for (int i = 0; i < axes.n; i++) QCC_TRY(qcc_onnx_axis(n, x->type->rank, &axes.v[i]));
     QCC_TRY(reals_in(n, 1, "roi", 2 * (int64_t)axes.n, roi, &has_roi));
     QCC_TRY(reals_in(n, 2, "scales", axes.n, scale, &has_scales));
-    QCC_TRY(reals_in(n, 3, "sizes", axes.n, size, &has_sizes));
+    if (qcc_onnx_has(n, 3) && n->in[3]->dims)
+        QCC_TRY(sizes_of_dims(n, &axes, n->in[3]->dims, size, &has_sizes));
+    else
+        QCC_TRY(reals_in(n, 3, "sizes", axes.n, size, &has_sizes));
     if (has_scales == has_sizes) return qcc_onnx_wrong(n, "needs either scales or sizes");
     if (has_sizes)
         QCC_TRY(set_sizes(n, &r, &axes, size));

@@ -80,7 +80,7 @@ static QccStatus import(Fixture *f, QccModule **m, ModelGraph *g, const char *pa
     int64_t size;
     const void *bytes = model_pack(f, g, NULL, 0, &size);
     f->said[0] = 0;
-    return qcc_import(m, f->ir, f->arena, "m.onnx", path, bytes, size);
+    return qcc_import(m, f->ir, f->arena, "m.onnx", path, bytes, size, NULL, 0);
 }
 
 static const float *weights(Fixture *f, ModelGraph *g, const char *path)
@@ -262,7 +262,7 @@ static void large(Fixture *f)
     QccModule *m;
     ck_assert_int_eq(qcc_map_file(f->arena, &f->ir->diags, path, &bytes, &read), QCC_OK);
     ck_assert_int_eq(unlink(path), 0);
-    QccStatus status = qcc_import(&m, f->ir, f->arena, "m.bin", NULL, bytes, read);
+    QccStatus status = qcc_import(&m, f->ir, f->arena, "m.bin", NULL, bytes, read, NULL, 0);
     ck_assert_msg(status == QCC_OK, "%s", f->said);
     const QccOp *row = NULL;
     QCC_FOR_OPS(op, m->graph)
