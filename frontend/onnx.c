@@ -379,7 +379,7 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
     QCC_TRY(find_operands(n));
     bool done;
     QCC_TRY(qcc_onnx_compute_dims(n, &done));
-    if (!done) QCC_TRY(n->row->import(n));
+    if (!done) QCC_TRY(qcc_onnx_import_row(n));
     for (size_t i = 0; i < p->n_attribute; i++) {
         const char *name = p->attribute[i]->name;
         /* Before opset 6, a permission to compute in place. */
@@ -553,6 +553,7 @@ QccStatus qcc_onnx_import(QccModule **out, QccIr *ir, QccArena *arena, const cha
                           .shapes = shapes,
                           .nshape = nshape};
     qcc_table_init(&im->permuted, scratch);
+    qcc_table_init(&im->widened, scratch);
     QccStatus status = import_bytes(im, path, bytes, size);
     if (status == QCC_OK) {
         *out = QCC_NEW(arena, QccModule);

@@ -2,6 +2,7 @@
  *
  *   file -> wire.c (scan, reduce) -> protobuf-c -> onnx.c (graph, nodes) -> onnx_ops.c (the table)
  *                onnx_tensor.c (initializers)  onnx_scope.c (names)         -> onnx_*.c (functions)
+ *                onnx_wide.c (narrow floats)
  *                                              onnx_call.c (calls, If)
  */
 #ifndef QCC_FRONTEND_ONNX_H
@@ -126,6 +127,7 @@ typedef struct QccOnnxImport {
     QccOnnxSymbol *symbol;
     int64_t nsymbol, symbol_cap;
     QccTable permuted; /* copies of weights, by weight and permutation */
+    QccTable widened;  /* f16 and bf16 as f32, see onnx_wide.c */
     int64_t made;      /* bytes of constants that the file asks for and does not hold */
 } QccOnnxImport;
 
@@ -180,6 +182,9 @@ QccOnnxFunction *qcc_onnx_find_function(QccOnnxImport *im, const Onnx__NodeProto
 bool qcc_onnx_function_takes(const QccOnnxFunction *f, const char *attribute);
 /* The node with the attributes of the call in place of references to them. */
 const Onnx__NodeProto *qcc_onnx_resolve(QccOnnxImport *im, const Onnx__NodeProto *p);
+
+/* onnx_wide.c: imports by the node's row, computing narrow floats in f32 where ops need that. */
+QccStatus qcc_onnx_import_row(QccOnnxNode *n);
 
 /* onnx_call.c: counts nodes that come from inside of another, and how deep that is (im->depth,
  * which whoever leaves takes back); the nodes of the function, in place of the node. */
@@ -285,6 +290,9 @@ QccStatus qcc_onnx_axis(const QccOnnxNode *n, int rank, int64_t *axis);
 
 /* ---- import functions, by file ------------------------------------------------------------ */
 
+/* onnx_attention.c */
+QccStatus qcc_onnx_attention(QccOnnxNode *n);
+QccStatus qcc_onnx_rotary_embedding(QccOnnxNode *n);
 /* onnx_conv.c */
 QccStatus qcc_onnx_conv(QccOnnxNode *n);
 QccStatus qcc_onnx_conv_transpose(QccOnnxNode *n);
