@@ -226,6 +226,50 @@ static const QccBlob *kernel_weights(const QccOp *op, QccArena *arena, const Qcc
     return qcc_blob(arena, integer ? QCC_I8 : QCC_F32, 2, dim, data, false);
 }
 
+/* Behind the sum, the bias of outputs from `first` on. */
+static void add_bias(const QccOp *op, QccKernelList *list, QccLoweredKernel *k, int64_t first)
+{
+    if (!qcc_op_has(op, 2)) return;
+    int last = k->kernel->rank - 1;
+    int64_t stride[QCC_MAX_RANK] = {0}, *from = QCC_NEW_ARRAY(list->arena, 1, int64_t);
+    stride[last] = 1;
+    *from = first;
+    int bias = qcc_lower_operand(k, 2, QCC_F32, stride, from);
+    QccExpr *e = qcc_lower_expr(list);
+    int acc = qcc_expr_acc(e, QCC_EX_F32);
+    e->result = qcc_expr_op2(e, QCC_EX_add, acc, qcc_lower_arg_node(e, k, bias));
+    k->kernel->epilogue = e;
+}
+
+int qcc_product_turn(const QccOp *op, QccKernelList *list)
+{
+    const QccType *w = op->in[1].value->type;
+    int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
+    qcc_type_extents(w, dim);
+    qcc_dense_strides(w->rank, dim, stride);
+    int temp = qcc_lower_temp(list, QCC_F32, w->rank, dim);
+    for (int i = 0; i < w->rank; i++) {
+        stride[i] = i == 0 ? 1 : stride[i] * dim[0];
+        pitch[i] = qcc_lower_pitch(list, op, 1, i);
+    }
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, w->rank, dim);
+    qcc_lower_temp_arg(k, temp, QCC_F32, stride);
+    qcc_lower_operand(k, 1, QCC_F32, pitch, NULL);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    e->result = qcc_lower_arg_node(e, k, 1);
+    return temp;
+}
+
+void qcc_product_lower_turned(const QccOp *op, QccKernelList *list, QccLoweredKernel *k, int turned,
+                              int64_t first)
+{
+    k->source[qcc_lower_temp_arg(k, turned, QCC_F32, NULL)].offset = first;
+    k->kernel->nanchor = 2;
+    k->kernel->u.contract.b_strided = true;
+    k->kernel->u.contract.b_k = op->in[1].value->type->dim[0].n;
+    add_bias(op, list, k, first);
+}
+
 QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
                             const int64_t *origin, const QccBlob *w, int64_t o_stride,
                             int64_t i_stride, bool has_bias)
@@ -245,14 +289,7 @@ QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKern
     qcc_lower_weight(k, 1, packed);
     k->kernel->nanchor = 2;
     if (!integer) {
-        if (!has_bias) return QCC_OK;
-        int64_t stride[QCC_MAX_RANK] = {0};
-        stride[last] = 1;
-        int bias = qcc_lower_operand(k, 2, QCC_F32, stride, NULL);
-        QccExpr *e = qcc_lower_expr(list);
-        int acc = qcc_expr_acc(e, QCC_EX_F32);
-        e->result = qcc_expr_op2(e, QCC_EX_add, acc, qcc_lower_arg_node(e, k, bias));
-        k->kernel->epilogue = e;
+        if (has_bias) add_bias(op, list, k, 0);
         return QCC_OK;
     }
     const QccBlob *bias = has_bias ? qcc_lower_const(op, 2) : NULL;

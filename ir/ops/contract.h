@@ -60,6 +60,21 @@ void qcc_product_bytes(QccProduct *p, const QccOp *op, const QccTensor *in, cons
  * `axis` of operand 1: scale of x times scale of each channel of w. */
 QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit);
 
+/* Their kernels (product_bytes.c). */
+typedef struct QccByteProduct {
+    QccContractShape shape; /* of a temporary that qcc_lower_unsigned has made */
+    int a;                  /* that temporary */
+    int64_t extent[4];      /* the index space [n, oh, ow, co] */
+    int64_t result[4];      /* strides over it: the result's, of the zero points of a and of b */
+    int64_t a_zero[4], b_zero[4];
+    int64_t o_stride, i_stride; /* of b, constant, over outputs and what is summed */
+} QccByteProduct;
+QccStatus qcc_lower_bytes(const QccOp *op, QccKernelList *list, const QccByteProduct *p);
+/* A temporary of the given extents with operand 0 in u8, before[i] elements into dimension i; the
+ * rest is filled with its zero point, one for all. pitch: the operand's. */
+int qcc_lower_unsigned(const QccOp *op, QccKernelList *list, const int64_t *dim,
+                       const int64_t *before, const int64_t *pitch);
+
 /* ---- lowering ---------------------------------------------------------------------------------
  */
 
@@ -72,5 +87,12 @@ bool qcc_product_is_integer(const QccOp *op);
 QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKernel *k,
                             const int64_t *origin, const QccBlob *w, int64_t o_stride,
                             int64_t i_stride, bool has_bias);
+
+/* f32 weights w[o][...] that are values of the run: a temporary with the outputs as its last
+ * dimension, and the rest of a kernel over it whose A has been added. The kernel's outputs are
+ * those from `first` on. */
+int qcc_product_turn(const QccOp *op, QccKernelList *list);
+void qcc_product_lower_turned(const QccOp *op, QccKernelList *list, QccLoweredKernel *k, int turned,
+                              int64_t first);
 
 #endif

@@ -132,17 +132,72 @@ static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)
 /* ---- lowering ---------------------------------------------------------------------------------
  */
 
+/* Weights that are values of the run: the windows are copied side by side, [g][n,oh,ow][kh,kw,ci],
+ * and each group is a product of matrices. */
+static QccStatus lower_windows(const QccOp *op, QccKernelList *list)
+{
+    enum { GROUPS_MAX = 16, RANK = 7 };
+    const QccConvAttrs *a = op->attrs;
+    const QccType *x = op->in[0].value->type, *w = op->in[1].value->type;
+    int64_t y[QCC_MAX_RANK], wd[QCC_MAX_RANK], stride[RANK];
+    if (x->quant || w->quant || a->groups > GROUPS_MAX || !qcc_type_extents(w, wd) ||
+        !qcc_type_extents(op->out[0].type, y))
+        return QCC_ERROR_UNSUPPORTED;
+    const int64_t *pitch = list->in[0]->pitch;
+    int64_t co = wd[0] / a->groups, depth = wd[1] * wd[2] * wd[3];
+    const int64_t extent[RANK] = {a->groups, y[0], y[1], y[2], wd[1], wd[2], wd[3]};
+    const int64_t from[RANK] = {wd[3],
+                                pitch[0],
+                                pitch[1] * a->stride.v[0],
+                                pitch[2] * a->stride.v[1],
+                                pitch[1] * a->dilation.v[0],
+                                pitch[2] * a->dilation.v[1],
+                                1};
+    qcc_dense_strides(RANK, extent, stride);
+    int64_t *origin = QCC_NEW_ARRAY(list->arena, 4, int64_t);
+    origin[1] = -a->pad.v[0];
+    origin[2] = -a->pad.v[1];
+    int windows = qcc_lower_temp(list, QCC_F32, RANK, extent), turned = qcc_product_turn(op, list);
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, RANK, extent);
+    qcc_lower_temp_arg(k, windows, QCC_F32, stride);
+    qcc_lower_operand(k, 0, QCC_F32, from, origin);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    e->result = qcc_lower_arg_node(e, k, 1);
+    const int64_t space[4] = {y[0], y[1], y[2], co};
+    for (int64_t g = 0; g < a->groups; g++) {
+        int64_t *to = QCC_NEW_ARRAY(list->arena, 4, int64_t);
+        to[3] = g * co;
+        k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, space);
+        k->kernel->u.contract = (QccContractShape){.kh = 1,
+                                                   .kw = 1,
+                                                   .stride_h = 1,
+                                                   .stride_w = 1,
+                                                   .dil_h = 1,
+                                                   .dil_w = 1,
+                                                   .ci = depth,
+                                                   .groups = 1,
+                                                   .a_n = stride[1],
+                                                   .a_h = stride[2],
+                                                   .a_w = stride[3]};
+        qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, to);
+        k->source[qcc_lower_temp_arg(k, windows, QCC_F32, NULL)].offset = g * stride[0];
+        qcc_product_lower_turned(op, list, k, turned, g * co);
+    }
+    return QCC_OK;
+}
+
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccConvAttrs *a = op->attrs;
     const QccBlob *w = qcc_lower_const(op, 1);
     const QccLayout *x = list->in[0];
     int64_t yd[QCC_MAX_RANK];
-    if (!w || !x || !qcc_type_extents(op->out[0].type, yd)) return QCC_ERROR_UNSUPPORTED;
+    if (!x || !qcc_type_extents(op->out[0].type, yd)) return QCC_ERROR_UNSUPPORTED;
     for (int i = 0; i < 2; i++) { /* the padding must be there to be read */
         if (x->halo_before[1 + i] < a->pad.v[i] || x->halo_after[1 + i] < a->pad.v[2 + i])
             return QCC_ERROR_UNSUPPORTED;
     }
+    if (!w) return lower_windows(op, list);
     bool depthwise = a->groups > 1 && a->groups == w->dim[0] && w->dim[3] == 1;
     QccLoweredKernel *k =
         qcc_lower_kernel(list, depthwise ? QCC_ANCHOR_DEPTHWISE : QCC_ANCHOR_CONTRACT, 4, yd);
@@ -184,11 +239,13 @@ static void sample(QccRandom *r, QccSample *s)
         a.pad.v[2 + i] = qcc_random_range(r, 0, 2);
         x[1 + i] = (w[1 + i] - 1) * a.dilation.v[i] + qcc_random_range(r, 1, 7);
     }
-    QccValue *in[3] = {qcc_sample_param(s, qcc_sample_shape(s, 4, x)),
-                       qcc_sample_const(s, qcc_sample_shape(s, 4, w)), NULL};
+    QccValue *in[3] = {qcc_sample_param(s, qcc_sample_shape(s, 4, x)), NULL, NULL};
     int nin = 2;
+    bool known = qcc_random_range(r, 0, 7) > 0;
+    const QccType *type = qcc_sample_shape(s, 4, w);
+    in[1] = known ? qcc_sample_const(s, type) : qcc_sample_param(s, type);
     if (qcc_random_bool(r)) in[nin++] = qcc_sample_const(s, qcc_sample_shape(s, 1, w));
-    s->quantizable = true;
+    s->quantizable = known;
     qcc_sample_op(s, &qcc_op_conv2d, in, nin, &a);
 }
 

@@ -23,6 +23,50 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+/* Whether a zero point is one for the tensor, or one for each index of dimension 0. */
+static bool zero_strides(const QccOp *op, QccKernelList *list, int i, int dim, int64_t *stride)
+{
+    if (!qcc_op_has(op, i)) return true;
+    const QccType *t = op->in[i].value->type;
+    bool each = dim >= 0 && t->rank == 4 && t->dim[0].n > 1;
+    if (qcc_type_count(t) != (each ? t->dim[0].n : 1)) return false;
+    if (each) stride[dim] = qcc_lower_pitch(list, op, i, 0);
+    return true;
+}
+
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccConvAttrs *a = op->attrs;
+    const QccBlob *w = qcc_lower_const(op, 1);
+    int64_t x[4], padded[4], pitch[4];
+    QccByteProduct p = {.a = -1};
+    if (!w || !qcc_type_extents(op->in[0].value->type, x) ||
+        !qcc_type_extents(op->out[0].type, p.extent) || !zero_strides(op, list, 2, -1, p.a_zero) ||
+        !zero_strides(op, list, 3, 3, p.b_zero))
+        return QCC_ERROR_UNSUPPORTED;
+    const int64_t before[4] = {0, a->pad.v[0], a->pad.v[1], 0};
+    for (int i = 0; i < 4; i++) {
+        padded[i] = x[i] + before[i] + (i == 1 || i == 2 ? a->pad.v[1 + i] : 0);
+        pitch[i] = qcc_lower_pitch(list, op, 0, i);
+        p.result[i] = list->result->pitch[i];
+    }
+    p.a = qcc_lower_unsigned(op, list, padded, before, pitch);
+    p.o_stride = w->dim[1] * w->dim[2] * w->dim[3];
+    p.i_stride = 1;
+    p.shape = (QccContractShape){.kh = w->dim[1],
+                                 .kw = w->dim[2],
+                                 .stride_h = a->stride.v[0],
+                                 .stride_w = a->stride.v[1],
+                                 .dil_h = a->dilation.v[0],
+                                 .dil_w = a->dilation.v[1],
+                                 .ci = w->dim[3],
+                                 .groups = a->groups,
+                                 .a_n = padded[1] * padded[2] * padded[3],
+                                 .a_h = padded[2] * padded[3],
+                                 .a_w = padded[3]};
+    return qcc_lower_bytes(op, list, &p);
+}
+
 static void sample(QccRandom *r, QccSample *s)
 {
     int64_t groups = qcc_random_range(r, 1, 2), c = qcc_random_range(r, 1, 4);
@@ -51,4 +95,5 @@ const QccOpDef qcc_op_conv_integer = {
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };

@@ -58,12 +58,15 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccLayout *x = list->in[0];
     int64_t dim[QCC_MAX_RANK], m, a_w, y_pitch;
     int last = op->out[0].type->rank - 1;
-    if (!w || !x || !qcc_type_extents(op->out[0].type, dim)) return QCC_ERROR_UNSUPPORTED;
+    bool real = !op->in[0].value->type->quant && !op->in[1].value->type->quant;
+    if ((!w && !real) || !x || !qcc_type_extents(op->out[0].type, dim))
+        return QCC_ERROR_UNSUPPORTED;
     const int64_t *pitch = list->result->pitch;
     if (!qcc_lower_merge(dim, x->pitch, 0, last - 1, &m, &a_w) ||
         !qcc_lower_merge(dim, pitch, 0, last - 1, &m, &y_pitch) || x->pitch[last] != 1)
         return QCC_ERROR_UNSUPPORTED;
     int64_t extent[4] = {1, 1, m, dim[last]}, stride[4] = {0, 0, y_pitch, pitch[last]};
+    int turned = w ? -1 : qcc_product_turn(op, list);
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
     k->kernel->u.contract = (QccContractShape){.kh = 1,
                                                .kw = 1,
@@ -71,12 +74,15 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
                                                .stride_w = 1,
                                                .dil_h = 1,
                                                .dil_w = 1,
-                                               .ci = w->dim[1],
+                                               .ci = op->in[1].value->type->dim[1].n,
                                                .groups = 1,
                                                .a_w = a_w};
     for (int i = 0; i <= last; i++) k->result_dim[i] = i < last ? 2 : 3;
     qcc_lower_result(k, op->out[0].type->dtype, stride, NULL);
-    return qcc_product_lower(op, list, k, NULL, w, w->dim[1], 1, qcc_op_has(op, 2));
+    if (w) return qcc_product_lower(op, list, k, NULL, w, w->dim[1], 1, qcc_op_has(op, 2));
+    qcc_lower_operand(k, 0, QCC_F32, NULL, NULL);
+    qcc_product_lower_turned(op, list, k, turned, 0);
+    return QCC_OK;
 }
 
 static void sample(QccRandom *r, QccSample *s)
@@ -85,11 +91,13 @@ static void sample(QccRandom *r, QccSample *s)
                     qcc_random_range(r, 1, 70)};
     int64_t w[2] = {qcc_random_range(r, 1, 40), x[2]};
     int skip = (int)qcc_random_range(r, 0, 2);
-    QccValue *in[3] = {qcc_sample_param(s, qcc_sample_shape(s, 3 - skip, x + skip)),
-                       qcc_sample_const(s, qcc_sample_shape(s, 2, w)), NULL};
+    QccValue *in[3] = {qcc_sample_param(s, qcc_sample_shape(s, 3 - skip, x + skip)), NULL, NULL};
     int nin = 2;
+    bool known = qcc_random_range(r, 0, 7) > 0;
+    const QccType *type = qcc_sample_shape(s, 2, w);
+    in[1] = known ? qcc_sample_const(s, type) : qcc_sample_param(s, type);
     if (qcc_random_bool(r)) in[nin++] = qcc_sample_const(s, qcc_sample_shape(s, 1, w));
-    s->quantizable = true;
+    s->quantizable = known;
     qcc_sample_op(s, &qcc_op_fc, in, nin, NULL);
 }
 

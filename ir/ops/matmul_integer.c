@@ -20,6 +20,62 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     return QCC_OK;
 }
 
+/* The zero point of a may differ by row, that of b by column. */
+static bool zero_strides(const QccOp *op, QccKernelList *list, QccByteProduct *p)
+{
+    if (qcc_op_has(op, 2)) {
+        const QccType *t = op->in[2].value->type;
+        bool rows = t->rank >= 2 && t->dim[t->rank - 2].n > 1;
+        if (qcc_type_count(t) != (rows ? t->dim[t->rank - 2].n : 1)) return false;
+        if (rows) p->a_zero[2] = qcc_lower_pitch(list, op, 2, t->rank - 2);
+    }
+    if (qcc_op_has(op, 3)) {
+        const QccType *t = op->in[3].value->type;
+        bool columns = t->rank >= 1 && t->dim[t->rank - 1].n > 1;
+        if (qcc_type_count(t) != (columns ? t->dim[t->rank - 1].n : 1)) return false;
+        if (columns) p->b_zero[3] = qcc_lower_pitch(list, op, 3, t->rank - 1);
+    }
+    return true;
+}
+
+/* b is one constant matrix; the leading dimensions of a are a batch. */
+static QccStatus lower(const QccOp *op, QccKernelList *list)
+{
+    const QccBlob *b = qcc_lower_const(op, 1);
+    const QccType *y = op->out[0].type;
+    int rank = op->in[0].value->type->rank, last = rank - 1;
+    int64_t a[QCC_MAX_RANK], pitch[QCC_MAX_RANK], yd[QCC_MAX_RANK];
+    const int64_t before[QCC_MAX_RANK] = {0};
+    QccByteProduct p = {.extent = {1, 1, 1, 1}};
+    if (!b || b->rank > rank || !qcc_type_extents(op->in[0].value->type, a) ||
+        !qcc_type_extents(y, yd) || !zero_strides(op, list, &p))
+        return QCC_ERROR_UNSUPPORTED;
+    int64_t k = b->dim[b->rank - 2], n = b->dim[b->rank - 1];
+    for (int i = 0; i < b->rank - 2; i++)
+        if (b->dim[i] != 1) return QCC_ERROR_UNSUPPORTED;
+    if (!qcc_lower_merge(yd, list->result->pitch, 0, last - 2, &p.extent[0], &p.result[0]))
+        return QCC_ERROR_UNSUPPORTED;
+    for (int i = 0; i < rank; i++) pitch[i] = qcc_lower_pitch(list, op, 0, i);
+    p.extent[2] = a[last - 1];
+    p.extent[3] = n;
+    p.result[2] = list->result->pitch[last - 1];
+    p.result[3] = list->result->pitch[last];
+    p.a = qcc_lower_unsigned(op, list, a, before, pitch);
+    p.o_stride = 1;
+    p.i_stride = n;
+    p.shape = (QccContractShape){.kh = 1,
+                                 .kw = 1,
+                                 .stride_h = 1,
+                                 .stride_w = 1,
+                                 .dil_h = 1,
+                                 .dil_w = 1,
+                                 .ci = k,
+                                 .groups = 1,
+                                 .a_n = a[last - 1] * k,
+                                 .a_w = k};
+    return qcc_lower_bytes(op, list, &p);
+}
+
 static void sample(QccRandom *r, QccSample *s)
 {
     int64_t m = qcc_random_range(r, 1, 5), k = qcc_random_range(r, 1, 40);
@@ -43,4 +99,5 @@ const QccOpDef qcc_op_matmul_integer = {
     .infer = infer,
     .eval = eval,
     .sample = sample,
+    .lower = lower,
 };
