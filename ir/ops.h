@@ -20,6 +20,9 @@ typedef struct QccConvAttrs {
     int64_t groups;
 } QccConvAttrs;
 
+/* matmul over two activations of bytes has kernels for sums of at most so many products. */
+enum { QCC_MATMUL_DEPTH = 8 * 258 };
+
 /* max_pool, avg_pool: x[n,h,w,c] -> y[n,oh,ow,c]. */
 typedef struct QccPoolAttrs {
     QccInts kernel;   /* [h, w] */

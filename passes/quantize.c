@@ -10,6 +10,7 @@
  */
 #include "passes/quantize.h"
 
+#include "ir/ops.h"
 #include "ir/qmath.h"
 #include "passes/context.h"
 
@@ -74,13 +75,29 @@ static bool is_rooted(const QccQuantizer *z, const QccOp *op)
     return false;
 }
 
+/* Whether the op's rule is about a constant weight; else it is the product of two activations. */
+static bool has_weight(const QccOp *op)
+{
+    return op->def->quant.kind == QCC_QUANT_AFFINE && op->def->quant.bias;
+}
+
+/* How many products the op adds up for each result, if that is known. */
+static bool depth_fits(const QccOp *op)
+{
+    const QccType *a = op->in[0].value->type;
+    const QccDim *k = &a->dim[a->rank - 1];
+    return !k->sym[0] && k->n <= QCC_MATMUL_DEPTH;
+}
+
 static bool can_quantize_affine(QccOp *op)
 {
     const QccQuantRule *rule = &op->def->quant;
     const float *unused;
     QccValue *x = op->in[0].value, *bias = rule->bias ? qcc_op_in(op, rule->bias) : NULL;
-    if (!qcc_is_data(x) || !has_params(x) || !rule->bias) return false;
-    if (!qcc_const_is_f32(op->in[rule->weight].value, &unused)) return false;
+    QccValue *w = op->in[rule->weight].value;
+    if (!qcc_is_data(x) || !has_params(x)) return false;
+    if (!has_weight(op)) return qcc_is_data(w) && has_params(w) && depth_fits(op);
+    if (!qcc_const_is_f32(w, &unused)) return false;
     return !bias || qcc_const_is_f32(bias, &unused);
 }
 
@@ -275,7 +292,7 @@ static QccStatus make_plan(QccQuantizer *z, bool *good)
     *good = true;
     for (int i = 0; i < z->n; i++) {
         QccOpPlan *p = &z->plan[i];
-        if (!p->in || p->op->def->quant.kind != QCC_QUANT_AFFINE) continue;
+        if (!p->in || !has_weight(p->op)) continue;
         bool fits;
         const QccQuant *x = quant_of(z, p->op->in[0].value);
         QCC_TRY(qcc_quantize_weights(z, p->op, x, &p->weights, &fits));
@@ -328,6 +345,14 @@ static QccStatus rewrite_same_scale(QccQuantizer *z, QccOp *op)
     return QCC_OK;
 }
 
+static const char *product_why_not(const QccOp *op)
+{
+    if (!qcc_is_data(op->in[1].value)) return "it reads a constant";
+    return has_params(op->in[1].value)
+               ? "its sums may not be exact, or how long they are is unknown"
+               : "no range is known of what it reads";
+}
+
 /* What keeps an op that has a quantized form in float; see select_op and prune_op. */
 static const char *why_not(const QccQuantizer *z, QccOp *op)
 {
@@ -339,6 +364,7 @@ static const char *why_not(const QccQuantizer *z, QccOp *op)
     if (rule->kind == QCC_QUANT_AFFINE) {
         if (!qcc_is_data(op->in[0].value)) return "it reads a constant";
         if (!has_params(op->in[0].value)) return "no range is known of what it reads";
+        if (!has_weight(op)) return product_why_not(op);
         return qcc_const_is_f32(op->in[rule->weight].value, &unused)
                    ? "its bias is no f32 constant"
                    : "its weight is no f32 constant";
@@ -372,13 +398,12 @@ static QccStatus rewrite(QccQuantizer *z)
     for (int i = 0; i < z->nvalue; i++) QCC_TRY(rewrite_value(z, &z->value[i]));
     for (int i = 0; i < z->n; i++) {
         QccOpPlan *p = &z->plan[i];
-        bool could = p->op->def->quant.kind == QCC_QUANT_AFFINE;
         if (!p->in) {
-            qcc_pass_count(z->ctx, IN_FLOAT, could);
+            qcc_pass_count(z->ctx, IN_FLOAT, p->op->def->quant.kind == QCC_QUANT_AFFINE);
             continue;
         }
         qcc_pass_count(z->ctx, QUANTIZED, 1);
-        if (could) {
+        if (has_weight(p->op)) {
             QCC_TRY(qcc_place_weights(z, p->op, &p->weights));
             qcc_pass_count(z->ctx, WEIGHTS, 1);
         } else if (p->op->def->quant.kind == QCC_QUANT_SAME_SCALE) {

@@ -5,8 +5,10 @@
  * by fma in f64, integers exactly, modulo their size.
  */
 #include <math.h>
+#include <string.h>
 
 #include "ir/elements.h"
+#include "ir/ops.h"
 #include "ir/ops/contract.h"
 
 static bool is_one(const QccDim *d)
@@ -167,8 +169,17 @@ static QccStatus unit(const QccOp *op, QccArena *arena, QccUnit *u)
 /* ---- lowering ---------------------------------------------------------------------------------
  */
 
+/* Extents and pitches of the result and the operands. */
+typedef struct Operands {
+    int rank, ra, rb;
+    int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK];
+    int64_t sy[QCC_MAX_RANK], pa[QCC_MAX_RANK], pb[QCC_MAX_RANK];
+} Operands;
+
 /* The index space [batch, 1, m, n] and what A, B and the result step by in it. */
 typedef struct Space {
+    bool one_b; /* every batch multiplies with the same b */
+    bool rows;  /* the leading dimensions are rows like any other */
     int64_t batch, m, a_batch, a_m, b_batch, y_batch, y_m;
 } Space;
 
@@ -191,53 +202,153 @@ static bool merge_batch(int rank, const int64_t *dim, const int64_t *sa, const i
            qcc_lower_merge(dim, sy, 0, rank - 3, &s->batch, &s->y_batch);
 }
 
+static bool find_space(const Operands *o, Space *s)
+{
+    int rank = o->rank;
+    int64_t sa[QCC_MAX_RANK] = {0}, sb[QCC_MAX_RANK] = {0};
+    batch_strides(rank, o->ra, o->ad, o->pa, sa);
+    sa[rank - 2] = o->pa[o->ra - 2];
+    batch_strides(rank, o->rb, o->bd, o->pb, sb);
+    *s = (Space){.one_b = true};
+    for (int i = 0; i < rank - 2; i++) s->one_b = s->one_b && (o->dim[i] == 1 || sb[i] == 0);
+    s->rows = s->one_b && merge_rows(rank, o->dim, sa, o->sy, s);
+    return s->rows || merge_batch(rank, o->dim, sa, sb, o->sy, s);
+}
+
+/* A kernel of k products for each result, without arguments. */
+static QccLoweredKernel *new_kernel(QccKernelList *list, const Operands *o, const Space *s,
+                                    int64_t k, bool packed)
+{
+    int last = o->rank - 1;
+    int64_t extent[4] = {s->batch, 1, s->m, o->dim[last]};
+    QccLoweredKernel *lk = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
+    lk->kernel->u.contract = (QccContractShape){.kh = 1,
+                                                .kw = 1,
+                                                .stride_h = 1,
+                                                .stride_w = 1,
+                                                .dil_h = 1,
+                                                .dil_w = 1,
+                                                .ci = k,
+                                                .groups = 1,
+                                                .a_n = s->a_batch,
+                                                .a_w = s->a_m,
+                                                .b_strided = !packed,
+                                                .b_n = packed ? 0 : s->b_batch,
+                                                .b_k = packed ? 0 : o->pb[o->rb - 2]};
+    for (int i = 0; i < o->rank; i++)
+        lk->result_dim[i] = i == last ? 3 : i == last - 1 || s->rows ? 2 : 0;
+    return lk;
+}
+
+/* Two operands of bytes, neither of them packed beforehand. Without their zero points they are
+ * integers of at most 255, whose products f32 holds exactly, and sums of 258 of these (255^2 * 258
+ * < 2^24) as well: so parts of k go through the kernel of f32, over copies of the operands, and
+ * their exact sums are added up as integers. */
+enum { PART = 258, PARTS = QCC_MATMUL_DEPTH / PART };
+
+/* A dense copy of operand i in f32, without its zero point. */
+static int centered(const QccOp *op, QccKernelList *list, int i, const int64_t *dim,
+                    const int64_t *pitch)
+{
+    const QccType *t = op->in[i].value->type;
+    int32_t zero = 0;
+    int64_t dense[QCC_MAX_RANK];
+    qcc_quant_is_tensor(t->quant, NULL, &zero);
+    qcc_dense_strides(t->rank, dim, dense);
+    int temp = qcc_lower_temp(list, QCC_F32, t->rank, dim);
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, t->rank, dim);
+    qcc_lower_temp_arg(k, temp, QCC_F32, dense);
+    int x = qcc_lower_operand(k, i, t->dtype, pitch, NULL);
+    int z = qcc_lower_const_arg(k, qcc_blob(list->arena, QCC_I32, 0, NULL, &zero, true), NULL);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    int q = qcc_lower_arg_node(e, k, x);
+    q = qcc_expr_op2(e, QCC_EX_sub, q, qcc_lower_arg_node(e, k, z));
+    e->result = qcc_expr_cvt(e, QCC_EX_F32, q);
+    return temp;
+}
+
+/* The sums of one part, into a temporary (its number) or, -1, as the result. */
+static void lower_part(const QccOp *op, QccKernelList *list, const Operands *o, const Space *s,
+                       const int temp[2], int64_t first, int64_t k, int to)
+{
+    int64_t stride[4] = {s->y_batch, 0, s->y_m, o->sy[o->rank - 1]};
+    QccLoweredKernel *lk = new_kernel(list, o, s, k, false);
+    if (to < 0)
+        qcc_lower_result(lk, op->out[0].type->dtype, stride, NULL);
+    else
+        qcc_lower_temp_arg(lk, to, QCC_F32, stride);
+    lk->source[qcc_lower_temp_arg(lk, temp[0], QCC_F32, NULL)].offset = first;
+    lk->source[qcc_lower_temp_arg(lk, temp[1], QCC_F32, NULL)].offset = first * o->pb[o->rb - 2];
+    lk->kernel->nanchor = 2;
+    if (to >= 0) return;
+    QccExpr *e = lk->kernel->epilogue = qcc_lower_expr(list);
+    e->result = qcc_expr_cvt(e, QCC_EX_I32, qcc_expr_acc(e, QCC_EX_F32));
+}
+
+static void add_parts(const QccOp *op, QccKernelList *list, const Operands *o, int n,
+                      const int *part)
+{
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, o->rank, o->dim);
+    qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, NULL);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    int sum = -1;
+    for (int i = 0; i < n; i++) {
+        int x = qcc_lower_arg_node(e, k, qcc_lower_temp_arg(k, part[i], QCC_F32, o->sy));
+        x = qcc_expr_cvt(e, QCC_EX_I32, x);
+        sum = i ? qcc_expr_op2(e, QCC_EX_add, sum, x) : x;
+    }
+    e->result = sum;
+}
+
+static QccStatus lower_bytes(const QccOp *op, QccKernelList *list, Operands *o)
+{
+    int64_t k = o->bd[o->rb - 2];
+    int n = 0, temp[2], part[PARTS];
+    Space s;
+    for (int i = 0; i < 2; i++) {
+        const QccType *t = op->in[i].value->type;
+        if (qcc_dtype_bits(t->dtype) != 8 || !qcc_quant_is_tensor(t->quant, NULL, NULL))
+            return QCC_ERROR_UNSUPPORTED;
+    }
+    if (k < 1 || k > QCC_MATMUL_DEPTH) return QCC_ERROR_UNSUPPORTED;
+    temp[0] = centered(op, list, 0, o->ad, o->pa);
+    temp[1] = centered(op, list, 1, o->bd, o->pb);
+    qcc_dense_strides(o->ra, o->ad, o->pa);
+    qcc_dense_strides(o->rb, o->bd, o->pb);
+    if (k > PART) qcc_dense_strides(o->rank, o->dim, o->sy);
+    if (!find_space(o, &s)) return QCC_ERROR_UNSUPPORTED;
+    for (int64_t first = 0; first < k; first += PART) {
+        int64_t depth = k - first < PART ? k - first : PART;
+        int to = k > PART ? qcc_lower_temp(list, QCC_F32, o->rank, o->dim) : -1;
+        part[n++] = to;
+        lower_part(op, list, o, &s, temp, first, depth, to);
+    }
+    if (n > 1) add_parts(op, list, o, n, part);
+    return QCC_OK;
+}
+
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccType *a = op->in[0].value->type, *b = op->in[1].value->type, *y = op->out[0].type;
-    int rank = y->rank, last = rank - 1;
-    int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK], pitch[QCC_MAX_RANK] = {0};
-    int64_t sa[QCC_MAX_RANK] = {0}, sb[QCC_MAX_RANK] = {0};
+    Operands o = {.rank = y->rank, .ra = a->rank, .rb = b->rank};
+    Space s;
+    int last = o.rank - 1;
     if (qcc_op_real(op, 0)->dtype != QCC_F32) return QCC_ERROR_UNSUPPORTED;
-    if (!list->in[0] || !qcc_type_extents(y, dim) || !qcc_type_extents(a, ad) ||
-        !qcc_type_extents(b, bd))
+    if (!qcc_type_extents(y, o.dim) || !qcc_type_extents(a, o.ad) || !qcc_type_extents(b, o.bd))
         return QCC_ERROR_UNSUPPORTED;
+    memcpy(o.sy, list->result->pitch, sizeof o.sy);
+    for (int i = 0; i < a->rank; i++) o.pa[i] = qcc_lower_pitch(list, op, 0, i);
+    for (int i = 0; i < b->rank; i++) o.pb[i] = qcc_lower_pitch(list, op, 1, i);
     const QccBlob *w = qcc_lower_const(op, 1);
-    const int64_t *sy = list->result->pitch, *pa = list->in[0]->pitch;
-    for (int i = 0; i < b->rank; i++) pitch[i] = qcc_lower_pitch(list, op, 1, i);
-    batch_strides(rank, a->rank, ad, pa, sa);
-    sa[last - 1] = pa[a->rank - 2];
-    batch_strides(rank, b->rank, bd, pitch, sb);
-    int64_t ci = bd[b->rank - 2], b_k = pitch[b->rank - 2];
-    bool one_b = true;
-    for (int i = 0; i < rank - 2; i++) one_b = one_b && (dim[i] == 1 || sb[i] == 0);
+    bool found = find_space(&o, &s), packed = found && w && s.one_b && list->in[0];
+    if (!packed && qcc_product_is_integer(op)) return lower_bytes(op, list, &o);
+    if (!found || !list->in[0] || o.pa[a->rank - 1] != 1) return QCC_ERROR_UNSUPPORTED;
+    if (!packed && (a->quant || b->quant || o.pb[b->rank - 1] != 1)) return QCC_ERROR_UNSUPPORTED;
 
-    Space s = {0};
-    bool rows = one_b && merge_rows(rank, dim, sa, sy, &s);
-    if (!rows && !merge_batch(rank, dim, sa, sb, sy, &s)) return QCC_ERROR_UNSUPPORTED;
-    if (pa[a->rank - 1] != 1) return QCC_ERROR_UNSUPPORTED;
-    bool packed = w && one_b;
-    if (!packed && (qcc_product_is_integer(op) || a->quant || b->quant || pitch[b->rank - 1] != 1))
-        return QCC_ERROR_UNSUPPORTED;
-
-    int64_t extent[4] = {s.batch, 1, s.m, dim[last]};
-    int64_t stride[4] = {s.y_batch, 0, s.y_m, sy[last]};
-    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
-    k->kernel->u.contract = (QccContractShape){.kh = 1,
-                                               .kw = 1,
-                                               .stride_h = 1,
-                                               .stride_w = 1,
-                                               .dil_h = 1,
-                                               .dil_w = 1,
-                                               .ci = ci,
-                                               .groups = 1,
-                                               .a_n = s.a_batch,
-                                               .a_w = s.a_m,
-                                               .b_strided = !packed,
-                                               .b_n = packed ? 0 : s.b_batch,
-                                               .b_k = packed ? 0 : b_k};
-    for (int i = 0; i < rank; i++) k->result_dim[i] = i == last ? 3 : i == last - 1 || rows ? 2 : 0;
+    int64_t stride[4] = {s.y_batch, 0, s.y_m, o.sy[last]};
+    QccLoweredKernel *k = new_kernel(list, &o, &s, o.bd[b->rank - 2], packed);
     qcc_lower_result(k, y->dtype, stride, NULL);
-    if (packed) return qcc_product_lower(op, list, k, NULL, w, 1, dim[last], false);
+    if (packed) return qcc_product_lower(op, list, k, NULL, w, 1, o.dim[last], false);
     qcc_lower_operand(k, 0, QCC_F32, NULL, NULL);
     qcc_lower_operand(k, 1, QCC_F32, NULL, NULL);
     k->kernel->nanchor = 2;
@@ -254,11 +365,13 @@ static void sample(QccRandom *r, QccSample *s)
     int64_t b[4] = {a[0], a[1], k, qcc_random_range(r, 1, 40)};
     int skip_a = (int)qcc_random_range(r, 0, 2), skip_b = (int)qcc_random_range(r, 0, 2);
     if (qcc_random_bool(r)) (qcc_random_bool(r) ? a : b)[qcc_random_range(r, 0, 1)] = 1;
-    s->quantizable = qcc_random_bool(r);
-    if (s->quantizable) skip_b = 2;
+    bool weight = qcc_random_bool(r);
+    s->quantizable = true;
+    if (weight) skip_b = 2;
+    if (!weight && qcc_random_bool(r)) a[3] = b[2] = qcc_random_range(r, 250, 600);
     const QccType *tb = qcc_sample_shape(s, 4 - skip_b, b + skip_b);
     QccValue *in[2] = {qcc_sample_param(s, qcc_sample_shape(s, 4 - skip_a, a + skip_a)), NULL};
-    in[1] = s->quantizable ? qcc_sample_const(s, tb) : qcc_sample_param(s, tb);
+    in[1] = weight ? qcc_sample_const(s, tb) : qcc_sample_param(s, tb);
     qcc_sample_op(s, &qcc_op_matmul, in, 2, NULL);
 }
 
