@@ -347,9 +347,9 @@ static QccStatus visit(QccPassCtx *ctx, QccOp *op, bool *changed)
     return QCC_OK;
 }
 
-static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+static QccStatus canonicalize(QccGraph *g, void *user)
 {
-    (void)opts;
+    QccPassCtx *ctx = user;
     bool changed = true;
     for (int round = 0; changed && round < MAX_ROUNDS; round++) {
         changed = false;
@@ -357,6 +357,12 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
         qcc_remove_dead(g);
     }
     return QCC_OK;
+}
+
+static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+{
+    (void)opts;
+    return qcc_visit_graphs(g, canonicalize, ctx);
 }
 
 const QccPassDef qcc_pass_canonicalize = {

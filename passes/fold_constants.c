@@ -32,20 +32,33 @@ static int64_t budget_of(const QccGraph *g, int64_t limit)
     return total;
 }
 
-static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+typedef struct Folding {
+    QccPassCtx *ctx;
+    int64_t limit;
+    int64_t budget; /* bytes left, of the graph and its bodies */
+} Folding;
+
+static QccStatus fold(QccGraph *g, void *user)
 {
-    const Opts *o = opts;
-    int64_t budget = budget_of(g, o->limit);
+    Folding *f = user;
     QCC_FOR_OPS(op, g)
     {
         int64_t bytes = op->nout == 1 ? qcc_type_bytes(op->out[0].type) : 0;
-        if (bytes > budget) continue;
+        if (bytes > f->budget) continue;
         if (op->def == &qcc_op_quantize || op->def == &qcc_op_dequantize) continue;
         bool done;
-        QCC_TRY(qcc_fold_op(op, o->limit, qcc_pass_scratch(ctx), &done));
-        if (done) budget -= bytes;
-        qcc_pass_count(ctx, 0, done);
+        QCC_TRY(qcc_fold_op(op, f->limit, qcc_pass_scratch(f->ctx), &done));
+        if (done) f->budget -= bytes;
+        qcc_pass_count(f->ctx, 0, done);
     }
+    return QCC_OK;
+}
+
+static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+{
+    const Opts *o = opts;
+    Folding f = {ctx, o->limit, budget_of(g, o->limit)};
+    QCC_TRY(qcc_visit_graphs(g, fold, &f));
     qcc_remove_dead(g);
     return QCC_OK;
 }

@@ -159,9 +159,15 @@ static QccStatus take_in_quantize(Fuser *f, const Chain *c)
 
 /* ---- the pass ------------------------------------------------------------------------------ */
 
-static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+typedef struct Run {
+    QccPassCtx *ctx;
+    const Opts *opts;
+} Run;
+
+static QccStatus fuse_chains(QccGraph *g, void *user)
 {
-    const Opts *o = opts;
+    QccPassCtx *ctx = ((Run *)user)->ctx;
+    const Opts *o = ((Run *)user)->opts;
     Fuser f = {.ctx = ctx, .g = g, .scratch = qcc_pass_scratch(ctx)};
     int64_t cap = 0;
     qcc_ptr_map_init(&f.numbers, f.scratch);
@@ -184,6 +190,13 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
             QCC_TRY(take_in_quantize(&f, &c));
         }
     }
+    return QCC_OK;
+}
+
+static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
+{
+    Run r = {ctx, opts};
+    QCC_TRY(qcc_visit_graphs(g, fuse_chains, &r));
     qcc_remove_dead(g);
     return QCC_OK;
 }

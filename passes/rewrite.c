@@ -104,11 +104,16 @@ void qcc_op_replace(QccOp *op, QccValue *to)
     if (fresh) qcc_value_rename(to, name);
 }
 
+static bool is_loop(const QccOp *op)
+{
+    return op->def->traits & QCC_TRAIT_LOOP;
+}
+
 QccStatus qcc_fold_op(QccOp *op, int64_t limit, QccArena *scratch, bool *done)
 {
     *done = false;
-    bool loop = op->def->traits & QCC_TRAIT_LOOP; /* takes longer than its bytes say */
-    if (op->nout != 1 || op->nin == 0 || loop) return QCC_OK;
+    /* A loop takes longer than its bytes say. */
+    if (op->nout != 1 || op->nin == 0 || is_loop(op)) return QCC_OK;
     int64_t bytes = qcc_type_bytes(op->out[0].type), operands = 0;
     QccTensor *in = QCC_NEW_ARRAY(scratch, op->nin, QccTensor);
     for (int i = 0; i < op->nin; i++) {
@@ -216,11 +221,21 @@ int64_t qcc_remove_dead(QccGraph *g)
         if (op->def->traits & QCC_TRAIT_TERMINATOR) continue;
         bool used = false;
         for (int i = 0; i < op->nout; i++) used = used || op->out[i].uses;
+        if (used && is_loop(op)) removed += qcc_remove_dead(op->body);
         if (used) continue;
         qcc_op_remove(op);
         removed++;
     }
     return removed;
+}
+
+QccStatus qcc_visit_graphs(QccGraph *g, QccStatus (*fn)(QccGraph *g, void *user), void *user)
+{
+    QCC_FOR_OPS(op, g)
+    {
+        if (is_loop(op)) QCC_TRY(qcc_visit_graphs(op->body, fn, user));
+    }
+    return fn(g, user);
 }
 
 QccOp *qcc_op_after(const QccValue *value)

@@ -45,8 +45,11 @@ QccStatus qcc_make_transpose(QccValue **out, QccGraph *g, QccOp *before, QccValu
 QccStatus qcc_make_reshape(QccValue **out, QccGraph *g, QccOp *before, QccValue *value, int rank,
                            const int64_t *dim, QccArena *scratch);
 
-/* Removes every op that nothing needs. Returns how many. */
+/* Removes every op that nothing needs, in bodies of loops too. Returns how many. */
 int64_t qcc_remove_dead(QccGraph *g);
+
+/* Calls fn for g and for the bodies of its loops, at any depth, innermost first. */
+QccStatus qcc_visit_graphs(QccGraph *g, QccStatus (*fn)(QccGraph *g, void *user), void *user);
 
 /* Numbers for pointers: each pointer's is the order in which it was first added. */
 typedef struct QccPtrMap {

@@ -8,10 +8,12 @@
 #include "fuzz_ir.h"
 #include "ir/interp.h"
 #include "ir/model_bin.h"
+#include "ir/ops.h"
 #include "ir/text.h"
 
 enum {
     FUZZ_OPS_MAX = 48,          /* of a graph that is lowered */
+    FUZZ_RUNS_MAX = 1 << 10,    /* of ops, by loops */
     FUZZ_BYTES_MAX = 1 << 14,   /* of all values together */
     FUZZ_PRODUCTS_MAX = 1 << 18 /* of elements of results and of second operands */
 };
@@ -30,26 +32,42 @@ static inline void fuzz_expect_same(FuzzIr *f, const QccBuf *text, const QccModu
     if (other.len != text->len || memcmp(other.data, text->data, (size_t)text->len) != 0) abort();
 }
 
-/* Whether running it takes no time worth speaking of. */
-static inline bool fuzz_is_small(const QccGraph *g)
+typedef struct FuzzWeight {
+    int64_t ops, bytes, products;
+    int64_t runs; /* of ops, those in loops counted each time */
+} FuzzWeight;
+
+/* Adds what a graph weighs that runs so many times; false: too much. */
+static inline bool fuzz_weigh(FuzzWeight *w, const QccGraph *g, int64_t times)
 {
-    int64_t ops = 0, bytes = 0, products = 0;
-    for (int i = 0; i < g->nparam; i++) {
-        bytes += qcc_type_bytes(g->param[i]->type);
-        if (bytes > FUZZ_BYTES_MAX) return false;
-    }
     QCC_FOR_OPS(op, g)
     {
         const QccValue *second = op->nin > 1 ? op->in[1].value : NULL;
         int64_t n = second ? qcc_type_count(second->type) : 0;
         for (int i = 0; i < op->nout; i++) {
-            bytes += qcc_type_bytes(op->out[i].type);
-            products += (qcc_type_count(op->out[i].type) + 1) * (n + 1);
-            if (bytes > FUZZ_BYTES_MAX || products > FUZZ_PRODUCTS_MAX) return false;
+            w->bytes += qcc_type_bytes(op->out[i].type);
+            if (w->bytes > FUZZ_BYTES_MAX) return false;
+            w->products += (qcc_type_count(op->out[i].type) + 1) * (n + 1) * times;
+            if (w->products > FUZZ_PRODUCTS_MAX) return false;
         }
-        if (++ops > FUZZ_OPS_MAX) return false;
+        w->runs += times;
+        if (++w->ops > FUZZ_OPS_MAX || w->runs > FUZZ_RUNS_MAX) return false;
+        if (!op->body || !(op->def->traits & QCC_TRAIT_LOOP)) continue;
+        int64_t steps = qcc_scan_steps(op).n;
+        if (steps > FUZZ_RUNS_MAX || !fuzz_weigh(w, op->body, steps * times)) return false;
     }
     return true;
+}
+
+/* Whether running it takes no time worth speaking of. */
+static inline bool fuzz_is_small(const QccGraph *g)
+{
+    FuzzWeight w = {0};
+    for (int i = 0; i < g->nparam; i++) {
+        w.bytes += qcc_type_bytes(g->param[i]->type);
+        if (w.bytes > FUZZ_BYTES_MAX) return false;
+    }
+    return fuzz_weigh(&w, g, 1);
 }
 
 /* Over zeros: what the ops do with values is tested elsewhere. */
