@@ -23,6 +23,12 @@ QccStatus qcc_onnx_needs_shape(const QccOnnxNode *n, const char *what)
     return QCC_ERROR_UNSUPPORTED;
 }
 
+/* Numbers among extents may be negative; none that means something is large. */
+static bool is_small(double x)
+{
+    return fabs(x) < 0x1p53;
+}
+
 /* A constant as a list. Reals that are whole count: some exporters compute extents in f32. */
 static bool from_blob(const QccOnnxNode *n, Dims *d, const QccBlob *blob)
 {
@@ -33,7 +39,7 @@ static bool from_blob(const QccOnnxNode *n, Dims *d, const QccBlob *blob)
     for (int i = 0; i < d->n; i++) {
         double real = qcc_onnx_real(n, blob, i);
         bool wide = blob->dtype == QCC_I64;
-        if (!wide && !(real == rint(real) && fabs(real) < 0x1p53)) return false;
+        if (!wide && !(real == rint(real) && is_small(real))) return false;
         d->v[i] = qcc_dim(wide ? ((const int64_t *)blob->data)[i] : (int64_t)real);
     }
     return true;
@@ -100,8 +106,8 @@ static bool multiply(QccDim *out, const QccDim *a, const QccDim *b)
     const QccSymbol *sym[4] = {0};
     for (int k = 0; k < 2 && a->sym[k]; k++) sym[n++] = a->sym[k];
     for (int k = 0; k < 2 && b->sym[k]; k++) sym[n++] = b->sym[k];
-    *out = (QccDim){.sym = {sym[0], sym[1]}};
-    if (!qcc_mul_i64(&out->n, a->n, b->n) || n > 2) return false;
+    if (!is_small((double)a->n * (double)b->n) || n > 2) return false;
+    *out = (QccDim){.n = a->n * b->n, .sym = {sym[0], sym[1]}};
     if (out->n == 0) *out = qcc_dim(0);
     return out->n >= 0 || n == 0;
 }
@@ -132,11 +138,12 @@ static bool same_symbols(const QccDim *a, const QccDim *b)
 static bool add(QccDim *out, const QccDim *a, const QccDim *b, int sign)
 {
     QccDim minus = *b;
-    if (!qcc_mul_i64(&minus.n, b->n, sign)) return false;
+    if (!is_small((double)a->n) || !is_small((double)b->n)) return false;
+    minus.n *= sign;
     bool a_zero = is_number(a) && a->n == 0, b_zero = is_number(b) && b->n == 0;
     if (!a_zero && !b_zero && !same_symbols(a, b)) return false;
     *out = a_zero ? minus : *a;
-    if (!a_zero && !b_zero && !qcc_add_i64(&out->n, a->n, minus.n)) return false;
+    if (!a_zero && !b_zero) out->n = a->n + minus.n;
     if (out->n == 0) *out = qcc_dim(0);
     return out->n >= 0 || is_number(out);
 }
@@ -268,18 +275,22 @@ static QccStatus compute_cast(Lists *l)
     return QCC_OK;
 }
 
-/* [a] -> a -> [a], [a,b] -> [a,b] */
+/* [a] -> a; without axes more than one stay as they are. */
 static QccStatus compute_scalar(Lists *l)
 {
-    const Dims *x = &l->in[0];
-    if (x->rank == 1 && x->n != 1) return qcc_onnx_wrong(l->node, "squeezes %d numbers", x->n);
-    l->out = *x;
-    l->out.rank = 0;
+    QccOnnxNode *n = l->node;
     bool given;
     QccInts axes;
-    return qcc_onnx_attr_ints(l->node, "axes", &axes, &given);
+    QCC_TRY(qcc_onnx_attr_ints(n, "axes", &axes, &given));
+    l->out = l->in[0];
+    if (l->out.n == 1)
+        l->out.rank = 0;
+    else if (given || qcc_onnx_has(n, 1))
+        return qcc_onnx_wrong(n, "squeezes %d numbers", l->out.n);
+    return QCC_OK;
 }
 
+/* a -> [a] */
 static QccStatus compute_list(Lists *l)
 {
     l->out = l->in[0];
