@@ -8,11 +8,13 @@ static bool is_packed(QccDtype dtype)
     return dtype == QCC_I4 || dtype == QCC_U4;
 }
 
+/* Weights of a contraction are unpacked when the program is made. */
 static bool has_packed_values(const QccOp *op)
 {
+    bool unpacks = op->def->traits & (QCC_TRAIT_CONTRACTION | QCC_TRAIT_FUSED);
     for (int i = 0; i < op->nin; i++) {
         const QccValue *v = op->in[i].value;
-        if (v && is_packed(v->type->dtype) && !qcc_value_const(v)) return true;
+        if (v && is_packed(v->type->dtype) && !(unpacks && qcc_value_const(v))) return true;
     }
     for (int i = 0; i < op->nout; i++)
         if (is_packed(op->out[i].type->dtype)) return true;

@@ -249,11 +249,11 @@ static QccLoc node_loc(const QccOnnxImport *im, const Onnx__NodeProto *p)
 static const char *node_unsupported(const QccOnnxImport *im, const Onnx__NodeProto *p)
 {
     const char *type = p->op_type ? p->op_type : "";
-    if (p->domain && p->domain[0] && strcmp(p->domain, "ai.onnx")) {
-        return qcc_sprintf(im->scratch, "unsupported op '%s' of domain '%s'", type, p->domain);
-    }
     int since;
-    if (!qcc_onnx_find_row(type, im->opset, &since)) {
+    if (!qcc_onnx_find_row(p, im->opset, &since)) {
+        if (p->domain && p->domain[0] && strcmp(p->domain, "ai.onnx")) {
+            return qcc_sprintf(im->scratch, "unsupported op '%s' of domain '%s'", type, p->domain);
+        }
         if (since) {
             return qcc_sprintf(im->scratch,
                                "unsupported op '%s': it begins with opset %d, the "
@@ -337,6 +337,11 @@ static QccStatus find_operands(QccOnnxNode *n)
     for (int i = 0; i < n->row->min_in; i++) {
         if (!n->in[i]) return qcc_onnx_wrong(n, "lacks input %d", i);
     }
+    if (qcc_onnx_on_stored(n)) return QCC_OK;
+    for (int i = 0; i < n->nin; i++) {
+        const QccValue *x = n->in[i] ? n->in[i]->value : NULL;
+        if (x && x->type->quant) QCC_TRY(qcc_onnx_integers(n, &n->in[i]));
+    }
     return QCC_OK;
 }
 
@@ -368,7 +373,7 @@ static QccStatus import_node(QccOnnxImport *im, const Onnx__NodeProto *p)
     QccOnnxNode *n = QCC_NEW(im->scratch, QccOnnxNode);
     *n = (QccOnnxNode){.im = im,
                        .proto = p,
-                       .row = qcc_onnx_find_row(p->op_type, im->opset, &since),
+                       .row = qcc_onnx_find_row(p, im->opset, &since),
                        .loc = node_loc(im, p),
                        .nout = (int)p->n_output};
     n->out = QCC_NEW_ARRAY(im->scratch, n->nout ? n->nout : 1, QccValue *);

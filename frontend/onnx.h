@@ -71,10 +71,11 @@ typedef struct QccOnnxDims {
 /* What a name of the file stands for. */
 typedef struct QccOnnxValue {
     const char *name;
-    QccValue *value;         /* NULL: an initializer that no op has used yet */
-    const QccBlob *blob;     /* of an initializer, else NULL */
-    const QccOnnxDims *dims; /* NULL, or what it is instead of a value */
-    const char *unsupported; /* what it is, where no op here can read it; else NULL */
+    QccValue *value;               /* NULL: an initializer that no op has used yet */
+    const QccBlob *blob;           /* of an initializer, else NULL */
+    const QccOnnxDims *dims;       /* NULL, or what it is instead of a value */
+    const char *unsupported;       /* what it is, where no op here can read it; else NULL */
+    struct QccOnnxValue *integers; /* of a quantized value, once a node has asked for them */
 } QccOnnxValue;
 
 typedef struct QccOnnxSymbol {
@@ -155,9 +156,12 @@ struct QccOnnxNode {
     bool *attr_seen;   /* one an attribute of the proto; others are refused afterwards */
 };
 
-/* The row for a type in an opset. NULL: none; *since is then the first opset that has it, 0: no
+/* The row for a node in an opset. NULL: none; *since is then the first opset that has it, 0: no
  * opset has. */
-const QccOnnxRow *qcc_onnx_find_row(const char *type, int64_t opset, int *since);
+const QccOnnxRow *qcc_onnx_find_row(const Onnx__NodeProto *p, int64_t opset, int *since);
+/* Whether the node takes quantized values as they are, since it moves them or knows of scales. To
+ * all others they are integers. */
+bool qcc_onnx_on_stored(const QccOnnxNode *n);
 
 /* Posts QCC_ERROR_UNSUPPORTED at the node: "'Conv' with ...". */
 QccStatus qcc_onnx_unsupported(const QccOnnxNode *n, const char *fmt, ...) QCC_PRINTF(2, 3);
@@ -253,6 +257,10 @@ QccStatus qcc_onnx_attr_string(QccOnnxNode *n, const char *name, const char **va
 /* The attribute, marked as seen, or NULL. */
 const Onnx__AttributeProto *qcc_onnx_attr(QccOnnxNode *n, const char *name);
 
+/* Runs an import function over other inputs: values of the graph, NULL where one is absent. */
+QccStatus qcc_onnx_over(QccOnnxNode *n, QccValue *const *in, int nin,
+                        QccStatus (*import)(QccOnnxNode *n));
+
 /* ---- making ops --------------------------------------------------------------------------- */
 
 /* Makes an op at the end of the graph. `name` NULL: any. An op over small integer constants (shape
@@ -307,6 +315,7 @@ QccStatus qcc_onnx_max_unpool(QccOnnxNode *n);
 QccStatus qcc_onnx_batchnorm(QccOnnxNode *n);
 QccStatus qcc_onnx_layer_norm(QccOnnxNode *n);
 QccStatus qcc_onnx_rms_norm(QccOnnxNode *n);
+QccStatus qcc_onnx_skip_norm(QccOnnxNode *n);
 QccStatus qcc_onnx_instance_norm(QccOnnxNode *n);
 QccStatus qcc_onnx_group_norm(QccOnnxNode *n);
 QccStatus qcc_onnx_mean_variance(QccOnnxNode *n);
@@ -324,6 +333,7 @@ QccStatus qcc_onnx_scan_batch(QccOnnxNode *n); /* before opset 9 */
 /* onnx_recurrent.c */
 QccStatus qcc_onnx_recurrent(QccOnnxNode *n); /* RNN, GRU, LSTM */
 /* onnx_quant.c */
+QccStatus qcc_onnx_integers(QccOnnxNode *n, QccOnnxValue **v); /* a quantized value as integers */
 QccStatus qcc_onnx_quantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n);
 QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n);
@@ -386,6 +396,22 @@ QccStatus qcc_onnx_top_k(QccOnnxNode *n);
 QccStatus qcc_onnx_unique(QccOnnxNode *n);
 /* onnx_call.c */
 QccStatus qcc_onnx_if(QccOnnxNode *n);
+/* onnx_qlinear.c */
+QccStatus qcc_onnx_dynamic_matmul(QccOnnxNode *n);
+QccStatus qcc_onnx_matmul_nbits(QccOnnxNode *n);
+QccStatus qcc_onnx_matmul_to_float(QccOnnxNode *n);
+QccStatus qcc_onnx_qgemm(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_binary(QccOnnxNode *n); /* the op of the row */
+QccStatus qcc_onnx_qlinear_concat(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_global_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_pool(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_softmax(QccOnnxNode *n);
+QccStatus qcc_onnx_qlinear_unary(QccOnnxNode *n); /* the op of the row */
+/* onnx_microsoft.c */
+QccStatus qcc_onnx_bias_gelu(QccOnnxNode *n);
+QccStatus qcc_onnx_fused_conv(QccOnnxNode *n);
+QccStatus qcc_onnx_fused_matmul(QccOnnxNode *n);
+QccStatus qcc_onnx_quick_gelu(QccOnnxNode *n);
 /* onnx_generate.c */
 QccStatus qcc_onnx_eye_like(QccOnnxNode *n);
 QccStatus qcc_onnx_range(QccOnnxNode *n);

@@ -191,6 +191,24 @@ QccStatus qcc_onnx_attr_string(QccOnnxNode *n, const char *name, const char **va
     return QCC_OK;
 }
 
+QccStatus qcc_onnx_over(QccOnnxNode *n, QccValue *const *in, int nin,
+                        QccStatus (*import)(QccOnnxNode *n))
+{
+    QccOnnxValue **own = n->in;
+    int count = n->nin;
+    n->in = QCC_NEW_ARRAY(n->im->scratch, nin, QccOnnxValue *);
+    n->nin = nin;
+    for (int i = 0; i < nin; i++) {
+        if (!in[i]) continue;
+        n->in[i] = QCC_NEW(n->im->scratch, QccOnnxValue);
+        *n->in[i] = (QccOnnxValue){.name = in[i]->name, .value = in[i]};
+    }
+    QCC_TRY(import(n));
+    n->in = own;
+    n->nin = count;
+    return QCC_OK;
+}
+
 /* ---- making ops --------------------------------------------------------------------------- */
 
 const char *qcc_onnx_name(const QccOnnxNode *n, const char *suffix)
@@ -236,12 +254,27 @@ static QccStatus fold(QccOnnxImport *im, QccValue **out, QccOp *op, const char *
     return QCC_OK;
 }
 
+/* What moves quantized values of one scale, or picks some of them, leaves them quantized. */
+static void keep_stored(QccIr *ir, QccOp *op)
+{
+    const QccType *t = op->nin ? qcc_op_in(op, 0)->type : NULL;
+    if (op->def->quant.kind != QCC_QUANT_SAME_SCALE || !t || !t->quant) return;
+    if (!qcc_quant_is_tensor(t->quant, NULL, NULL)) return;
+    for (int i = 1; op->def == &qcc_op_concat && i < op->nin; i++) {
+        const QccType *other = qcc_op_in(op, i)->type;
+        if (other->quant != t->quant || other->dtype != t->dtype) return;
+    }
+    QccValue *y = &op->out[0];
+    qcc_value_set_type(y, qcc_type_quantized(ir, y->type, t->dtype, t->quant));
+}
+
 QccStatus qcc_onnx_emit(QccOnnxNode *n, QccValue **out, const QccOpDef *def, const char *name,
                         QccValue *const *in, int nin, const void *attrs)
 {
     QccOp *op;
     QCC_TRY(qcc_op_new(&op, n->im->graph, NULL, def, n->loc, name, in, nin, attrs));
     *out = &op->out[0];
+    keep_stored(n->im->ir, op);
     return folds(n->im, op) ? fold(n->im, out, op, name) : QCC_OK;
 }
 

@@ -176,38 +176,66 @@ static QccStatus read_norm(QccOnnxNode *n, QccValue *x, QccAxisAttrs *attrs)
     return qcc_onnx_axis(n, x->type->rank, &attrs->axis);
 }
 
-QccStatus qcc_onnx_layer_norm(QccOnnxNode *n)
+/* The outputs, of x, its scale and a bias that may be NULL. */
+static QccStatus layer_norm(QccOnnxNode *n, QccValue *x, QccValue *scale, QccValue *bias,
+                            const QccAxisAttrs *attrs)
 {
-    QccAxisAttrs attrs;
-    QccValue *in[3], *y;
-    for (int i = 0; i < n->nin; i++) in[i] = qcc_onnx_in(n, i);
-    QCC_TRY(read_norm(n, in[0], &attrs));
-    QCC_TRY(layer_moments(n, in[0], &attrs));
+    QccValue *in[] = {x, scale, bias}, *y;
+    QCC_TRY(layer_moments(n, x, attrs));
     bool direct = true;
-    for (int i = 1; i < n->nin; i++)
-        direct &= !in[i] || fits_rows(in[i], in[0]->type, (int)attrs.axis);
-    if (direct) return qcc_onnx_emit_out(n, &qcc_op_layer_norm, in, n->nin, &attrs);
-    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_layer_norm, NULL, in, 1, &attrs));
-    QCC_TRY(binary(n, &y, &qcc_op_mul, y, in[1]));
-    if (n->nin > 2 && in[2]) QCC_TRY(binary(n, &y, &qcc_op_add, y, in[2]));
+    for (int i = 1; i < 3; i++) direct &= !in[i] || fits_rows(in[i], x->type, (int)attrs->axis);
+    if (direct) return qcc_onnx_emit_out(n, &qcc_op_layer_norm, in, bias ? 3 : 2, attrs);
+    QCC_TRY(qcc_onnx_emit(n, &y, &qcc_op_layer_norm, NULL, in, 1, attrs));
+    QCC_TRY(binary(n, &y, &qcc_op_mul, y, scale));
+    if (bias) QCC_TRY(binary(n, &y, &qcc_op_add, y, bias));
     give(n, 0, y);
     return QCC_OK;
 }
 
-/* x / sqrt(mean(x * x) + epsilon) * scale */
-QccStatus qcc_onnx_rms_norm(QccOnnxNode *n)
+QccStatus qcc_onnx_layer_norm(QccOnnxNode *n)
 {
     QccAxisAttrs attrs;
-    QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *v;
+    QccValue *x = qcc_onnx_in(n, 0);
     QCC_TRY(read_norm(n, x, &attrs));
-    QccReduceAttrs a = axes_from((int)attrs.axis, x->type->rank);
+    return layer_norm(n, x, qcc_onnx_in(n, 1), qcc_onnx_in(n, 2), &attrs);
+}
+
+/* x / sqrt(mean(x * x) + epsilon) * scale */
+static QccStatus rms_norm(QccOnnxNode *n, QccValue *x, QccValue *scale, const QccAxisAttrs *attrs)
+{
+    QccValue *v;
+    QccReduceAttrs a = axes_from((int)attrs->axis, x->type->rank);
     QCC_TRY(binary(n, &v, &qcc_op_mul, x, x));
     QCC_TRY(mean_over(n, &v, v, &a));
-    QCC_TRY(scalar(n, &v, &qcc_op_add, (float)attrs.epsilon));
+    QCC_TRY(scalar(n, &v, &qcc_op_add, (float)attrs->epsilon));
     QCC_TRY(qcc_onnx_emit(n, &v, &qcc_op_sqrt, NULL, &v, 1, NULL));
     QCC_TRY(binary(n, &v, &qcc_op_div, x, v));
     QccValue *in[] = {v, scale};
     return qcc_onnx_emit_out(n, &qcc_op_mul, in, 2, NULL);
+}
+
+QccStatus qcc_onnx_rms_norm(QccOnnxNode *n)
+{
+    QccAxisAttrs attrs;
+    QccValue *x = qcc_onnx_in(n, 0);
+    QCC_TRY(read_norm(n, x, &attrs));
+    return rms_norm(n, x, qcc_onnx_in(n, 1), &attrs);
+}
+
+/* Of x + skip, to which a bias may be added as well; output 3 is that sum. */
+QccStatus qcc_onnx_skip_norm(QccOnnxNode *n)
+{
+    bool simple = !strcmp(n->row->type, "SkipSimplifiedLayerNormalization");
+    QccAxisAttrs attrs = {.epsilon = (double)1e-12F};
+    QccValue *x, *scale = qcc_onnx_in(n, 2), *bias = qcc_onnx_in(n, simple ? 3 : 4);
+    QCC_TRY(qcc_onnx_attr_float(n, "epsilon", &attrs.epsilon));
+    QCC_TRY(binary(n, &x, &qcc_op_add, qcc_onnx_in(n, 0), qcc_onnx_in(n, 1)));
+    if (bias) QCC_TRY(binary(n, &x, &qcc_op_add, x, bias));
+    attrs.axis = x->type->rank - 1;
+    if (attrs.axis < 0) return qcc_onnx_wrong(n, "needs x[...,n]");
+    if (wanted(n, 3)) give(n, 3, x);
+    if (simple) return rms_norm(n, x, scale, &attrs);
+    return layer_norm(n, x, scale, qcc_onnx_in(n, 3), &attrs);
 }
 
 /* Rows are an image's channel. */

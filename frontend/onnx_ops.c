@@ -90,7 +90,7 @@ static const QccOnnxRow rows[] = {
     {"InstanceNormalization", 1, 3, 3, qcc_onnx_instance_norm, NULL},
     {"IsInf", 10, 1, 1, qcc_onnx_is_inf, NULL},
     {"IsNaN", 9, 1, 1, qcc_onnx_plain, &qcc_op_is_nan},
-    {"LayerNormalization", 17, 2, 3, qcc_onnx_layer_norm, NULL},
+    {"LayerNormalization", 1, 2, 3, qcc_onnx_layer_norm, NULL},
     {"LeakyRelu", 1, 1, 1, qcc_onnx_scalars, &qcc_op_leaky_relu},
     {"Less", 1, 2, 2, qcc_onnx_by_axis, &qcc_op_less},
     {"Less", 7, 2, 2, qcc_onnx_plain, &qcc_op_less},
@@ -171,6 +171,7 @@ static const QccOnnxRow rows[] = {
     {"Shrink", 9, 1, 1, qcc_onnx_shrink, NULL},
     {"Sigmoid", 1, 1, 1, qcc_onnx_plain, &qcc_op_sigmoid},
     {"Sign", 9, 1, 1, qcc_onnx_plain, &qcc_op_sign},
+    {"SimplifiedLayerNormalization", 1, 2, 2, qcc_onnx_rms_norm, NULL},
     {"Sin", 7, 1, 1, qcc_onnx_plain, &qcc_op_sin},
     {"Sinh", 9, 1, 1, qcc_onnx_plain, &qcc_op_sinh},
     {"Size", 1, 1, 1, qcc_onnx_size, NULL},
@@ -209,14 +210,79 @@ static const QccOnnxRow rows[] = {
     {"Xor", 7, 2, 2, qcc_onnx_plain, &qcc_op_xor},
 };
 
-const QccOnnxRow *qcc_onnx_find_row(const char *type, int64_t opset, int *since)
+/* Operators of domain com.microsoft, which quantizers and optimizers write; LayerNormalization and
+ * SimplifiedLayerNormalization they write into the standard one, in any opset. */
+static const QccOnnxRow contributed[] = {
+    {"BiasGelu", 1, 2, 2, qcc_onnx_bias_gelu, NULL},
+    {"DequantizeLinear", 1, 2, 3, qcc_onnx_dequantize, NULL},
+    {"DynamicQuantizeMatMul", 1, 3, 5, qcc_onnx_dynamic_matmul, NULL},
+    {"FastGelu", 1, 1, 2, qcc_onnx_bias_gelu, NULL},
+    {"FusedConv", 1, 2, 4, qcc_onnx_fused_conv, NULL},
+    {"FusedMatMul", 1, 2, 2, qcc_onnx_fused_matmul, NULL},
+    {"Gelu", 1, 1, 1, qcc_onnx_bias_gelu, NULL},
+    {"MatMulIntegerToFloat", 1, 4, 7, qcc_onnx_matmul_to_float, NULL},
+    {"MatMulNBits", 1, 3, 6, qcc_onnx_matmul_nbits, NULL},
+    {"QGemm", 1, 2, 9, qcc_onnx_qgemm, NULL},
+    {"QLinearAdd", 1, 2, 8, qcc_onnx_qlinear_binary, &qcc_op_add},
+    {"QLinearAveragePool", 1, 2, 5, qcc_onnx_qlinear_pool, &qcc_op_avg_pool},
+    {"QLinearConcat", 1, 1, -1, qcc_onnx_qlinear_concat, NULL},
+    {"QLinearGlobalAveragePool", 1, 2, 5, qcc_onnx_qlinear_global_pool, &qcc_op_avg_pool},
+    {"QLinearLeakyRelu", 1, 2, 5, qcc_onnx_qlinear_unary, &qcc_op_leaky_relu},
+    {"QLinearMul", 1, 2, 8, qcc_onnx_qlinear_binary, &qcc_op_mul},
+    {"QLinearSigmoid", 1, 2, 5, qcc_onnx_qlinear_unary, &qcc_op_sigmoid},
+    {"QLinearSoftmax", 1, 2, 5, qcc_onnx_qlinear_softmax, &qcc_op_softmax},
+    {"QuantizeLinear", 1, 2, 3, qcc_onnx_quantize, NULL},
+    {"QuickGelu", 1, 1, 1, qcc_onnx_quick_gelu, NULL},
+    {"SimplifiedLayerNormalization", 1, 2, 2, qcc_onnx_rms_norm, NULL},
+    {"SkipLayerNormalization", 1, 3, 5, qcc_onnx_skip_norm, NULL},
+    {"SkipSimplifiedLayerNormalization", 1, 3, 4, qcc_onnx_skip_norm, NULL},
+};
+
+static const QccOnnxRow *find(const QccOnnxRow *row, size_t n, const char *type, int64_t opset,
+                              int *since)
 {
     const QccOnnxRow *found = NULL;
-    *since = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i].type, type)) continue;
-        if (!*since) *since = rows[i].since;
-        if (rows[i].since <= opset) found = &rows[i];
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(row[i].type, type)) continue;
+        if (!*since) *since = row[i].since;
+        if (row[i].since <= opset) found = &row[i];
     }
     return found;
+}
+
+const QccOnnxRow *qcc_onnx_find_row(const Onnx__NodeProto *p, int64_t opset, int *since)
+{
+    const char *domain = p->domain ? p->domain : "", *type = p->op_type ? p->op_type : "";
+    *since = 0;
+    if (!domain[0] || !strcmp(domain, "ai.onnx"))
+        return find(rows, sizeof rows / sizeof *rows, type, opset, since);
+    if (!strcmp(domain, "com.microsoft"))
+        return find(contributed, sizeof contributed / sizeof *contributed, type, 1, since);
+    return NULL;
+}
+
+bool qcc_onnx_on_stored(const QccOnnxNode *n)
+{
+    /* alphabetical; order carries no meaning */
+    static const char *const movers[] = {
+        "Concat",        "DepthToSpace",    "Dropout",        "Expand",
+        "Flatten",       "Gather",          "GatherElements", "GatherND",
+        "GlobalMaxPool", "Identity",        "MaxPool",        "Pad",
+        "Reshape",       "ReverseSequence", "Shape",          "Size",
+        "Slice",         "SpaceToDepth",    "Split",          "Squeeze",
+        "Tile",          "Transpose",       "Unsqueeze"};
+    const char *type = n->row->type;
+    if (!strncmp(type, "QLinear", 7) || !strcmp(type, "QGemm") || !strcmp(type, "DequantizeLinear"))
+        return true;
+    bool moves = false;
+    for (size_t i = 0; i < sizeof movers / sizeof *movers; i++) moves |= !strcmp(type, movers[i]);
+    const QccValue *x = n->nin && n->in[0] ? n->in[0]->value : NULL;
+    if (!moves || !x) return false;
+    if (x->type->quant && !qcc_quant_is_tensor(x->type->quant, NULL, NULL)) return false;
+    for (int i = 1; n->row->import == qcc_onnx_concat && i < n->nin; i++) {
+        const QccValue *other = n->in[i] ? n->in[i]->value : NULL;
+        moves &=
+            other && other->type->quant == x->type->quant && other->type->dtype == x->type->dtype;
+    }
+    return moves;
 }

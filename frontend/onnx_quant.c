@@ -1,18 +1,11 @@
 /* onnx_quant - QuantizeLinear, DequantizeLinear and what computes with quantized values. */
+#include "frontend/onnx_quant.h"
 #include "frontend/onnx_window.h"
 
 #include <math.h>
 #include <string.h>
 
 /* ---- scales and zero points ----------------------------------------------------------------- */
-
-/* Where the parameters of one tensor stand among the inputs, and what they are. */
-typedef struct Params {
-    int scale, zero; /* inputs */
-    int64_t axis, block;
-    QccDtype dtype; /* of the values; the zero point's, when there is one */
-    const QccQuant *quant;
-} Params;
 
 static bool can_store(QccDtype dtype)
 {
@@ -27,8 +20,15 @@ static int64_t count_of(const QccBlob *blob)
     return count;
 }
 
+QccStatus qcc_onnx_check_scale(const QccOnnxNode *n, int i, int64_t at, float scale)
+{
+    if (scale >= ldexpf(1, -60) && scale <= ldexpf(1, 60)) return QCC_OK;
+    return qcc_onnx_wrong(n, "has scale %g at index %lld of '%s', wanted 2^-60 to 2^60",
+                          (double)scale, (long long)at, n->in[i]->name);
+}
+
 /* Element i as f32, which f16 and bf16 are exactly. */
-static QccStatus read_scales(QccOnnxNode *n, const Params *p, const QccBlob *scale,
+static QccStatus read_scales(QccOnnxNode *n, const QccOnnxParams *p, const QccBlob *scale,
                              const QccBlob *zero, float **s, int32_t **z)
 {
     int64_t count = count_of(scale);
@@ -40,16 +40,13 @@ static QccStatus read_scales(QccOnnxNode *n, const Params *p, const QccBlob *sca
     for (int64_t i = 0; i < count; i++) {
         (*s)[i] = (float)qcc_onnx_real(n, scale, i);
         if (zero) (*z)[i] = (int32_t)qcc_onnx_real(n, zero, i);
-        if (!((*s)[i] >= ldexpf(1, -60) && (*s)[i] <= ldexpf(1, 60))) {
-            return qcc_onnx_wrong(n, "has scale %g at index %lld of '%s', wanted 2^-60 to 2^60",
-                                  (double)(*s)[i], (long long)i, n->in[p->scale]->name);
-        }
+        QCC_TRY(qcc_onnx_check_scale(n, p->scale, i, (*s)[i]));
     }
     return QCC_OK;
 }
 
 /* Scales of x's rank, each for `block` neighbours along the axis. */
-static QccStatus blocked(QccOnnxNode *n, const QccType *x, const QccBlob *scale, Params *p,
+static QccStatus blocked(QccOnnxNode *n, const QccType *x, const QccBlob *scale, QccOnnxParams *p,
                          const float *s, const int32_t *z)
 {
     int64_t lo, hi, count = count_of(scale);
@@ -72,8 +69,7 @@ static QccStatus blocked(QccOnnxNode *n, const QccType *x, const QccBlob *scale,
     return QCC_OK;
 }
 
-/* p->quant for a tensor of the shape of x. */
-static QccStatus read_params(QccOnnxNode *n, const QccType *x, Params *p)
+QccStatus qcc_onnx_params(QccOnnxNode *n, const QccType *x, QccOnnxParams *p)
 {
     const QccBlob *scale = qcc_onnx_blob(n, p->scale), *zero = qcc_onnx_blob(n, p->zero);
     if (!scale || (!zero && qcc_onnx_has(n, p->zero))) {
@@ -112,44 +108,14 @@ static QccStatus read_params(QccOnnxNode *n, const QccType *x, Params *p)
 }
 
 /* Those of QuantizeLinear and DequantizeLinear, with their attributes. */
-static QccStatus own_params(QccOnnxNode *n, Params *p)
+static QccStatus own_params(QccOnnxNode *n, QccOnnxParams *p)
 {
-    *p = (Params){.scale = 1, .zero = 2, .axis = 1, .dtype = QCC_U8};
+    *p = (QccOnnxParams){.scale = 1, .zero = 2, .axis = 1, .dtype = QCC_U8};
     QCC_TRY(qcc_onnx_attr_int(n, "axis", &p->axis));
     QCC_TRY(qcc_onnx_attr_int(n, "block_size", &p->block));
     if (p->block < 0) return qcc_onnx_wrong(n, "has block_size %lld", (long long)p->block);
     return QCC_OK;
 }
-
-/* Input i as a quantized value: a constant of that type, a parameter of that type, or what was
- * made with the same scale. */
-static QccStatus stored_value(QccOnnxNode *n, int i, Params *p, QccValue **out)
-{
-    const QccBlob *blob = qcc_onnx_blob(n, i);
-    QccValue *x = blob ? NULL : qcc_onnx_in(n, i);
-    const QccType *type =
-        blob ? qcc_type_shape(n->im->ir, blob->dtype, blob->rank, blob->dim) : x->type;
-    p->dtype = type->dtype;
-    QCC_TRY(read_params(n, type, p));
-    if (p->dtype != type->dtype) {
-        return qcc_onnx_wrong(n, "has values of %s and a zero point of %s",
-                              qcc_dtype_name(type->dtype), qcc_dtype_name(p->dtype));
-    }
-    const QccType *wanted = qcc_type_quantized(n->im->ir, type, p->dtype, p->quant);
-    if (blob) {
-        const char *name = qcc_onnx_value_name(n->im, n->in[i]->name);
-        x = qcc_const_new(n->im->graph, NULL, name, blob, p->quant);
-    } else if (!x->def && !x->uses && !type->quant) {
-        qcc_value_set_type(x, wanted);
-    } else if (type != wanted) {
-        return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
-                                    n->in[i]->name);
-    }
-    *out = x;
-    return QCC_OK;
-}
-
-/* ---- scales of the run ---------------------------------------------------------------------- */
 
 static QccStatus cast(QccOnnxNode *n, QccValue **x, QccDtype to)
 {
@@ -163,6 +129,52 @@ static QccStatus binary(QccOnnxNode *n, QccValue **x, const QccOpDef *def, QccVa
     QccValue *in[] = {a, b};
     return qcc_onnx_emit(n, x, def, NULL, in, 2, NULL);
 }
+
+/* Integers that were computed, or quantized by another scale, as values of this one. */
+static QccStatus store(QccOnnxNode *n, QccOnnxValue *v, const QccType *wanted, QccValue **out)
+{
+    float scale;
+    int32_t zero;
+    if (wanted->dtype == QCC_I32 || !qcc_quant_is_tensor(wanted->quant, &scale, &zero)) {
+        return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
+                                    v->name);
+    }
+    if (v->value->type->quant) QCC_TRY(qcc_onnx_integers(n, &v));
+    QccValue *y = v->value;
+    QCC_TRY(cast(n, &y, QCC_F32));
+    QCC_TRY(binary(n, &y, &qcc_op_sub, y, qcc_onnx_f32(n, (float)zero)));
+    QCC_TRY(binary(n, &y, &qcc_op_mul, y, qcc_onnx_f32(n, scale)));
+    QCC_TRY(qcc_onnx_emit(n, out, &qcc_op_quantize, NULL, &y, 1, NULL));
+    qcc_value_set_type(*out, wanted);
+    return QCC_OK;
+}
+
+QccStatus qcc_onnx_stored(QccOnnxNode *n, int i, QccOnnxParams *p, QccValue **out)
+{
+    const QccBlob *blob = qcc_onnx_blob(n, i);
+    QccValue *x = blob ? NULL : qcc_onnx_in(n, i);
+    const QccType *type =
+        blob ? qcc_type_shape(n->im->ir, blob->dtype, blob->rank, blob->dim) : x->type;
+    p->dtype = type->dtype;
+    QCC_TRY(qcc_onnx_params(n, type, p));
+    if (p->dtype != type->dtype) {
+        return qcc_onnx_wrong(n, "has values of %s and a zero point of %s",
+                              qcc_dtype_name(type->dtype), qcc_dtype_name(p->dtype));
+    }
+    const QccType *wanted = qcc_type_quantized(n->im->ir, type, p->dtype, p->quant);
+    if (blob) {
+        const char *name = qcc_onnx_value_name(n->im, n->in[i]->name);
+        x = qcc_const_new(n->im->graph, NULL, name, blob, p->quant);
+    } else if (!x->def && !x->uses && !type->quant) {
+        qcc_value_set_type(x, wanted);
+    } else if (type != wanted) {
+        QCC_TRY(store(n, n->in[i], wanted, &x));
+    }
+    *out = x;
+    return QCC_OK;
+}
+
+/* ---- scales of the run ---------------------------------------------------------------------- */
 
 /* Every entry of v stands for `block` neighbours along the axis. */
 static QccStatus repeat(QccOnnxNode *n, QccValue **v, const QccType *x, int64_t axis, int64_t block)
@@ -187,7 +199,7 @@ static QccStatus repeat(QccOnnxNode *n, QccValue **v, const QccType *x, int64_t 
 }
 
 /* A scale or zero point in f32, in a shape that broadcasts to x. */
-static QccStatus spread(QccOnnxNode *n, QccValue **v, const QccType *x, const Params *p)
+static QccStatus spread(QccOnnxNode *n, QccValue **v, const QccType *x, const QccOnnxParams *p)
 {
     QccDim dim[QCC_MAX_RANK];
     int64_t axis = p->axis, count = qcc_type_count((*v)->type);
@@ -211,7 +223,32 @@ static QccStatus quantize_by(QccOnnxNode *n, QccValue **y, QccValue *x, QccValue
     return cast(n, y, dtype);
 }
 
-static QccStatus quantize_at_run(QccOnnxNode *n, const Params *p)
+/* q = rne(real / scale) + zero: exactly, the real being a product with the scale. */
+QccStatus qcc_onnx_integers(QccOnnxNode *n, QccOnnxValue **v)
+{
+    float scale;
+    int32_t zero;
+    QccValue *x = (*v)->value, *real;
+    const QccType *type = x->type;
+    if ((*v)->integers) {
+        *v = (*v)->integers;
+        return QCC_OK;
+    }
+    if (type->dtype == QCC_I32 || !qcc_quant_is_tensor(type->quant, &scale, &zero)) {
+        return qcc_onnx_unsupported(n, "its input '%s' is quantized by more than one scale",
+                                    (*v)->name);
+    }
+    QCC_TRY(qcc_onnx_emit(n, &real, &qcc_op_dequantize, NULL, &x, 1, NULL));
+    QccOnnxValue *plain = QCC_NEW(n->im->scratch, QccOnnxValue);
+    plain->name = (*v)->name;
+    QCC_TRY(quantize_by(n, &plain->value, real, qcc_onnx_f32(n, scale),
+                        zero ? qcc_onnx_f32(n, (float)zero) : NULL, type->dtype));
+    (*v)->integers = plain;
+    *v = plain;
+    return QCC_OK;
+}
+
+static QccStatus quantize_at_run(QccOnnxNode *n, const QccOnnxParams *p)
 {
     QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2);
     QccDtype dtype = zero ? zero->type->dtype : p->dtype;
@@ -225,7 +262,7 @@ static QccStatus quantize_at_run(QccOnnxNode *n, const Params *p)
 }
 
 /* (x - zero) * scale, computed; in the element type of the scale. */
-static QccStatus dequantize_at_run(QccOnnxNode *n, const Params *p, QccDtype to)
+static QccStatus dequantize_at_run(QccOnnxNode *n, const QccOnnxParams *p, QccDtype to)
 {
     QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2), *y;
     const QccType *type = x->type;
@@ -246,11 +283,11 @@ static QccStatus dequantize_at_run(QccOnnxNode *n, const Params *p, QccDtype to)
     return QCC_OK;
 }
 
-/* Scale and zero point of the run, so that x, widened to hold 0, fills u8. */
-QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n)
+QccStatus qcc_onnx_quantize_dynamic(QccOnnxNode *n, QccValue *x, QccValue **y, QccValue **s,
+                                    QccValue **point)
 {
     QccReduceAttrs all = {.keep = false};
-    QccValue *x = qcc_onnx_in(n, 0), *lo = x, *hi = x, *scale, *zero, *point;
+    QccValue *lo = x, *hi = x, *scale, *zero;
     if (x->type->rank) {
         QCC_TRY(qcc_onnx_emit(n, &lo, &qcc_op_reduce_min, NULL, &x, 1, &all));
         QCC_TRY(qcc_onnx_emit(n, &hi, &qcc_op_reduce_max, NULL, &x, 1, &all));
@@ -260,10 +297,17 @@ QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n)
     QCC_TRY(binary(n, &scale, &qcc_op_sub, hi, lo));
     QCC_TRY(binary(n, &scale, &qcc_op_div, scale, qcc_onnx_f32(n, 255)));
     QCC_TRY(qcc_onnx_emit(n, &lo, &qcc_op_neg, NULL, &lo, 1, NULL));
-    QCC_TRY(quantize_by(n, &point, lo, scale, NULL, QCC_U8));
-    zero = point;
+    QCC_TRY(quantize_by(n, point, lo, scale, NULL, QCC_U8));
+    zero = *point;
     QCC_TRY(cast(n, &zero, QCC_F32));
-    QCC_TRY(quantize_by(n, &n->out[0], x, scale, zero, QCC_U8));
+    *s = scale;
+    return quantize_by(n, y, x, scale, zero, QCC_U8);
+}
+
+QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n)
+{
+    QccValue *scale, *point;
+    QCC_TRY(qcc_onnx_quantize_dynamic(n, qcc_onnx_in(n, 0), &n->out[0], &scale, &point));
     if (n->nout > 1) n->out[1] = scale;
     if (n->nout > 2) n->out[2] = point;
     return QCC_OK;
@@ -273,7 +317,7 @@ QccStatus qcc_onnx_dynamic_quantize(QccOnnxNode *n)
 
 QccStatus qcc_onnx_quantize(QccOnnxNode *n)
 {
-    Params p;
+    QccOnnxParams p;
     QccValue *x = qcc_onnx_in(n, 0);
     int64_t saturate = 1, output = 0, precision = 0; /* saturate concerns float8 */
     QCC_TRY(own_params(n, &p));
@@ -289,7 +333,7 @@ QccStatus qcc_onnx_quantize(QccOnnxNode *n)
         return quantize_at_run(n, &p);
     }
     QccDtype wanted = p.dtype;
-    QCC_TRY(read_params(n, x->type, &p));
+    QCC_TRY(qcc_onnx_params(n, x->type, &p));
     if (output && wanted != p.dtype) {
         return qcc_onnx_wrong(n, "has an output_dtype that is not the zero point's");
     }
@@ -298,9 +342,24 @@ QccStatus qcc_onnx_quantize(QccOnnxNode *n)
     return QCC_OK;
 }
 
+/* What was quantized by another scale than that of `own` is read as integers. */
+static QccStatus of_other_scale(QccOnnxNode *n, const QccOnnxParams *own)
+{
+    const QccValue *x = qcc_onnx_in(n, 0);
+    const QccQuant *quant = x->type->quant;
+    if (!quant) return QCC_OK;
+    if (own) {
+        QccOnnxParams p = *own;
+        p.dtype = x->type->dtype;
+        QCC_TRY(qcc_onnx_params(n, x->type, &p));
+        if (p.quant == quant) return QCC_OK;
+    }
+    return qcc_onnx_integers(n, &n->in[0]);
+}
+
 QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
 {
-    Params p;
+    QccOnnxParams p;
     QccValue *x;
     int64_t output = 0;
     QCC_TRY(own_params(n, &p));
@@ -312,10 +371,11 @@ QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
                                     qcc_onnx_dtype_name(n->im->scratch, output));
     }
     bool constant = scale && (!qcc_onnx_has(n, 2) || qcc_onnx_blob(n, 2));
+    if (!blob) QCC_TRY(of_other_scale(n, constant ? &p : NULL));
     x = blob ? NULL : qcc_onnx_in(n, 0);
     bool known = blob || x->type->quant || (!x->def && !x->uses);
     if (!constant || !known || to != QCC_F32) return dequantize_at_run(n, &p, to);
-    QCC_TRY(stored_value(n, 0, &p, &x));
+    QCC_TRY(qcc_onnx_stored(n, 0, &p, &x));
     return qcc_onnx_emit_out(n, &qcc_op_dequantize, &x, 1, NULL);
 }
 
@@ -324,22 +384,13 @@ QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
 /* Makes the result of an op quantized by what stands in inputs 6 and 7. */
 static QccStatus quantize_result(QccOnnxNode *n, QccValue *y)
 {
-    Params p = {.scale = 6, .zero = 7, .dtype = QCC_U8};
-    QCC_TRY(read_params(n, y->type, &p));
+    QccOnnxParams p = {.scale = 6, .zero = 7, .dtype = QCC_U8};
+    QCC_TRY(qcc_onnx_params(n, y->type, &p));
     if (!qcc_quant_is_tensor(p.quant, NULL, NULL)) {
         return qcc_onnx_unsupported(n, "a result of more than one scale");
     }
     qcc_value_set_type(y, qcc_type_quantized(n->im->ir, y->type, p.dtype, p.quant));
     return QCC_OK;
-}
-
-/* What only moves the stored values of `from`, up to v, moves them as they are. */
-static void keep_stored(QccOnnxNode *n, QccValue *v, const QccValue *from)
-{
-    for (; v != from; v = qcc_op_in(v->def, 0)) {
-        const QccType *t = from->type;
-        qcc_value_set_type(v, qcc_type_quantized(n->im->ir, v->type, t->dtype, t->quant));
-    }
 }
 
 /* The stored value behind a dequantized weight that has been transposed. */
@@ -356,9 +407,8 @@ static QccStatus transposed_weight(QccOnnxNode *n, QccValue **w,
     return QCC_OK;
 }
 
-/* B in i32, in steps of sx * sw[o]. */
-static QccStatus stored_bias(QccOnnxNode *n, int i, const QccValue *x, const QccValue *w,
-                             QccValue **bias)
+QccStatus qcc_onnx_stored_bias(QccOnnxNode *n, int i, const QccValue *x, const QccValue *w,
+                               QccValue **bias)
 {
     *bias = NULL;
     if (!qcc_onnx_has(n, i)) return QCC_OK;
@@ -382,27 +432,24 @@ static QccStatus stored_bias(QccOnnxNode *n, int i, const QccValue *x, const Qcc
 
 QccStatus qcc_onnx_qlinear_conv(QccOnnxNode *n)
 {
-    Params px = {.scale = 1, .zero = 2}, pw = {.scale = 4, .zero = 5};
+    QccOnnxParams px = {.scale = 1, .zero = 2}, pw = {.scale = 4, .zero = 5};
     QccValue *x, *w, *bias, *y;
     int64_t groups;
     QccOnnxWindow window;
-    QCC_TRY(stored_value(n, 0, &px, &x));
-    QCC_TRY(stored_value(n, 3, &pw, &w));
+    QCC_TRY(qcc_onnx_stored(n, 0, &px, &x));
+    QCC_TRY(qcc_onnx_stored(n, 3, &pw, &w));
     if (!qcc_quant_is_tensor(px.quant, NULL, NULL)) {
         return qcc_onnx_unsupported(n, "an input of more than one scale");
     }
     QCC_TRY(qcc_onnx_conv_window(n, &window, x->type, w->type, &groups));
     if (window.dims > 2) return qcc_onnx_unsupported(n, "%d spatial dimensions", window.n);
-    QCC_TRY(stored_bias(n, 8, x, w, &bias));
+    QCC_TRY(qcc_onnx_stored_bias(n, 8, x, w, &bias));
     QccValue *last;
     QCC_TRY(qcc_onnx_take_last(n, &last, x));
-    keep_stored(n, last, x);
     QCC_TRY(transposed_weight(n, &w, qcc_onnx_conv_weight));
     QCC_TRY(qcc_onnx_emit_conv(n, &y, last, w, bias, &window, groups));
     QCC_TRY(quantize_result(n, y));
-    QCC_TRY(qcc_onnx_give_first(n, 0, y, window.n));
-    keep_stored(n, n->out[0], y);
-    return QCC_OK;
+    return qcc_onnx_give_first(n, 0, y, window.n);
 }
 
 static QccStatus swap_matrix(QccOnnxNode *n, QccValue **w)
@@ -413,10 +460,11 @@ static QccStatus swap_matrix(QccOnnxNode *n, QccValue **w)
 
 QccStatus qcc_onnx_qlinear_matmul(QccOnnxNode *n)
 {
-    Params pa = {.scale = 1, .zero = 2, .axis = -2}, pb = {.scale = 4, .zero = 5, .axis = -1};
+    QccOnnxParams pa = {.scale = 1, .zero = 2, .axis = -2},
+                  pb = {.scale = 4, .zero = 5, .axis = -1};
     QccValue *in[2];
-    QCC_TRY(stored_value(n, 0, &pa, &in[0]));
-    QCC_TRY(stored_value(n, 3, &pb, &in[1]));
+    QCC_TRY(qcc_onnx_stored(n, 0, &pa, &in[0]));
+    QCC_TRY(qcc_onnx_stored(n, 3, &pb, &in[1]));
     const QccType *a = in[0]->type, *b = in[1]->type;
     if (a->rank < 2 || b->rank < 2) return qcc_onnx_unsupported(n, "vectors");
     if (!qcc_quant_is_tensor(pa.quant, NULL, NULL)) {

@@ -460,6 +460,10 @@ QccStatus qcc_onnx_pad(QccOnnxNode *n)
         QCC_TRY(qcc_onnx_scalar_in(n, 2, "constant_value", &attrs.value));
         QCC_TRY(qcc_onnx_ints_in(n, 3, "axes", &axes, &has_axes));
     }
+    float scale;
+    int32_t zero;
+    if (x->type->quant && qcc_quant_is_tensor(x->type->quant, &scale, &zero))
+        attrs.value = (attrs.value - zero) * (double)scale; /* it is a stored value */
     for (attrs.mode = 0; attrs.mode < 4 && strcmp(mode, modes[attrs.mode]); attrs.mode++) {
     }
     if (attrs.mode == 4) return qcc_onnx_unsupported(n, "mode '%s'", mode);

@@ -1,0 +1,1 @@
+ByJ zxzxxxxx¼xxx|xxŒxxxŽŠx‚xxxxxxxxx

@@ -1,0 +1,1 @@
+BcJ@ofoe^EMBêkWYp`bx\``ywdsZhin5cUefofoe^EMBêkWYp`bx\``ywdsZhin5cUef

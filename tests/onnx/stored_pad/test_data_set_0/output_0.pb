@@ -1,0 +1,1 @@
+ByJ<						ofoe		^EMB		kWY		p`bx								\``y		wdsZ		hin5		cUef		
