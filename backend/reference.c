@@ -36,7 +36,8 @@ typedef struct Run {
 
 static int wide_size(QccDtype d)
 {
-    return d == QCC_F64 || d == QCC_I64 || d == QCC_U32 ? 8 : 4;
+    QccExprType type = qcc_expr_type_of(d);
+    return type == QCC_EX_F32 || type == QCC_EX_I32 ? 4 : 8;
 }
 
 static bool uses(const QccExpr *e, QccExprOp op, int arg)
@@ -249,7 +250,7 @@ static void pool(Run *r, const int64_t *index, int64_t n)
 /* n elements of `type` by 16 virtual lanes. */
 static Number reduce(QccCombine how, int type, const char *x, int64_t n)
 {
-    size_t size = type == QCC_EX_F64 || type == QCC_EX_I64 ? 8 : 4;
+    size_t size = type == QCC_EX_F32 || type == QCC_EX_I32 ? 4 : 8;
     Number lane[LANES], v;
     for (int i = 0; i < LANES; i++) lane[i] = identity(how, type);
     for (int64_t i = 0; i < n; i++) {

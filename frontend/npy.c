@@ -64,7 +64,7 @@ static const struct {
 } codes[] = {
     {"b1", QCC_BOOL}, {"u1", QCC_U8},  {"i1", QCC_I8},  {"u2", QCC_U16},
     {"i2", QCC_I16},  {"u4", QCC_U32}, {"i4", QCC_I32}, {"i8", QCC_I64},
-    {"f2", QCC_F16},  {"f4", QCC_F32}, {"f8", QCC_F64},
+    {"u8", QCC_U64},  {"f2", QCC_F16}, {"f4", QCC_F32}, {"f8", QCC_F64},
 };
 enum { CODE_COUNT = sizeof codes / sizeof codes[0] };
 

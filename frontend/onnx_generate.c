@@ -51,7 +51,7 @@ static QccStatus integer_range(QccOnnxNode *n, QccDtype dtype, const int64_t bou
     for (int64_t i = 0; i < count; i++) {
         int64_t wide = start + i * delta;
         int32_t narrow = (int32_t)wide;
-        bool is_wide = qcc_expr_type_of(dtype) == QCC_EX_I64;
+        bool is_wide = qcc_expr_type_of(dtype) != QCC_EX_I32;
         qcc_narrow(data, dtype, i, is_wide ? (void *)&wide : (void *)&narrow, 1);
     }
     give_const(n, qcc_blob(n->im->arena, dtype, 1, &count, data, false));
@@ -105,7 +105,7 @@ QccStatus qcc_onnx_range(QccOnnxNode *n)
         if (i > 0 && blob->dtype != dtype) return qcc_onnx_wrong(n, "needs inputs of one type");
         dtype = blob->dtype;
         if (qcc_dtype_is_float(dtype)) continue;
-        if (dtype == QCC_I64)
+        if (dtype == QCC_I64 || dtype == QCC_U64)
             integer[i] = *(const int64_t *)blob->data;
         else
             integer[i] = (int64_t)real[i];
@@ -139,7 +139,8 @@ QccStatus qcc_onnx_eye_like(QccOnnxNode *n)
     } one[] = {[QCC_EX_F32] = {.f32 = 1},
                [QCC_EX_F64] = {.f64 = 1},
                [QCC_EX_I32] = {.i32 = 1},
-               [QCC_EX_I64] = {.i64 = 1}};
+               [QCC_EX_I64] = {.i64 = 1},
+               [QCC_EX_U64] = {.i64 = 1}};
     for (int64_t i = 0; i < dim[0]; i++) {
         /* compared this way, nothing overflows */
         if (k < -i || k >= dim[1] - i) continue;

@@ -260,8 +260,11 @@ static QccValue *count_up(QccOnnxNode *n, QccDtype dtype, int64_t first, int64_t
         int32_t i32 = (int32_t)i64;
         float f32 = (float)i64;
         double f64 = (double)i64;
-        const void *const wide[] = {
-            [QCC_EX_F32] = &f32, [QCC_EX_F64] = &f64, [QCC_EX_I32] = &i32, [QCC_EX_I64] = &i64};
+        const void *const wide[] = {[QCC_EX_F32] = &f32,
+                                    [QCC_EX_F64] = &f64,
+                                    [QCC_EX_I32] = &i32,
+                                    [QCC_EX_I64] = &i64,
+                                    [QCC_EX_U64] = &i64};
         qcc_narrow(data, dtype, i, wide[qcc_expr_type_of(dtype)], 1);
     }
     return qcc_const_new(n->im->graph, NULL, NULL,

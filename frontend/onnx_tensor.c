@@ -25,7 +25,7 @@ static const DtypeRow dtype_rows[] = {
     {"float16", QCC_F16},
     {"double", QCC_F64},
     {"uint32", QCC_U32},
-    {"uint64", -1},
+    {"uint64", QCC_U64},
     {"complex64", -1},
     {"complex128", -1},
     {"bfloat16", QCC_BF16},
@@ -150,6 +150,7 @@ static QccStatus from_typed(const void **out, const QccOnnxTensorReader *r,
     case QCC_F32: found = t->n_float_data, source = t->float_data; break;
     case QCC_F64: found = t->n_double_data, source = t->double_data; break;
     case QCC_I64: found = t->n_int64_data, source = t->int64_data; break;
+    case QCC_U64:
     case QCC_U32: found = t->n_uint64_data, source = t->uint64_data; break;
     default: break;
     }

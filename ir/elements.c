@@ -36,6 +36,7 @@ void qcc_widen(void *out, QccDtype dtype, const void *data, int64_t first, int64
     case QCC_I32: WIDEN(int32_t, int32_t, x[i]);
     case QCC_U32: WIDEN(int64_t, uint32_t, x[i]);
     case QCC_I64: WIDEN(int64_t, int64_t, x[i]);
+    case QCC_U64: WIDEN(uint64_t, uint64_t, x[i]);
     case QCC_F16: WIDEN(float, uint16_t, qcc_f16_to_f32(x[i]));
     case QCC_BF16: WIDEN(float, uint16_t, qcc_bf16_to_f32(x[i]));
     case QCC_F32: memcpy(out, (const float *)data + first, (size_t)n * 4); return;
@@ -73,6 +74,7 @@ void qcc_narrow(void *data, QccDtype dtype, int64_t first, const void *in, int64
     case QCC_I32: NARROW(int32_t, int32_t, x[i]);
     case QCC_U32: NARROW(uint32_t, int64_t, (uint32_t)x[i]);
     case QCC_I64: NARROW(int64_t, int64_t, x[i]);
+    case QCC_U64: NARROW(uint64_t, uint64_t, x[i]);
     case QCC_F16: NARROW(uint16_t, float, qcc_f32_to_f16(x[i]));
     case QCC_BF16: NARROW(uint16_t, float, qcc_f32_to_bf16(x[i]));
     case QCC_F32: memcpy((float *)data + first, in, (size_t)n * 4); return;

@@ -346,7 +346,7 @@ static bool is_bounded(const Builder *b, int v)
         double slack = fmax(fabs(x.lo), fabs(x.hi)) * 0x1p-20; /* above any rounding's error */
         double limit = b->e->node[i].type == QCC_EX_I32 ? 0x1p31 : 0x1p126;
         r[i] = (Interval){x.lo - slack, x.hi + slack};
-        if (b->e->node[i].type == QCC_EX_I32 || b->e->node[i].type == QCC_EX_I64) r[i] = x;
+        if (b->e->node[i].type >= QCC_EX_I32) r[i] = x;
         if (is_finite(x) && (x.lo < -limit || x.hi > limit)) r[i] = anything; /* may wrap */
     }
     return r[v].lo > -0x1p30 && r[v].hi < 0x1p30;

@@ -21,7 +21,8 @@ typedef struct Walk {
 /* Whether elements lie in memory as they are evaluated. */
 static bool as_is(QccDtype dtype)
 {
-    return dtype == QCC_F32 || dtype == QCC_F64 || dtype == QCC_I32 || dtype == QCC_I64;
+    return dtype == QCC_F32 || dtype == QCC_F64 || dtype == QCC_I32 || dtype == QCC_I64 ||
+           dtype == QCC_U64;
 }
 
 static Walk walk_of(const QccEpilogueArg *arg, const void *data, int rank, const int64_t *dim,

@@ -22,8 +22,8 @@ static const uint8_t op_arity[] = {
 #undef X
 };
 
-static const char *const type_name[] = {"f32", "f64", "i32", "i64"};
-static const uint8_t type_size[] = {4, 8, 4, 8};
+static const char *const type_name[] = {"f32", "f64", "i32", "i64", "u64"};
+static const uint8_t type_size[] = {4, 8, 4, 8, 8};
 
 QccExprType qcc_expr_type_of(QccDtype dtype)
 {
@@ -34,6 +34,7 @@ QccExprType qcc_expr_type_of(QccDtype dtype)
     case QCC_F64: return QCC_EX_F64;
     case QCC_U32:
     case QCC_I64: return QCC_EX_I64;
+    case QCC_U64: return QCC_EX_U64;
     default: return QCC_EX_I32;
     }
 }
@@ -129,6 +130,18 @@ static inline int64_t f64_to_i64(double x)
     return (int64_t)rne_f64(x < 0x1.fffffffffffffp62 ? x : 0x1.fffffffffffffp62);
 }
 
+static inline uint64_t f32_to_u64(float x)
+{
+    x = x > 0 ? x : 0;
+    return (uint64_t)rne_f32(x < 0x1.fffffep63f ? x : 0x1.fffffep63f);
+}
+
+static inline uint64_t f64_to_u64(double x)
+{
+    x = x > 0 ? x : 0;
+    return (uint64_t)rne_f64(x < 0x1.fffffffffffffp63 ? x : 0x1.fffffffffffffp63);
+}
+
 #define EACH(R, A, value)                                                                          \
     do {                                                                                           \
         R *restrict r_ = r;                                                                        \
@@ -170,9 +183,7 @@ static inline int64_t f64_to_i64(double x)
 
 /* Two's complement by unsigned arithmetic; amounts of shifts are masked like the machines do. */
 #define INTEGER(T, U, bits)                                                                        \
-    case QCC_EX_div: EACH(T, T, b[i] == 0 ? 0 : b[i] == -1 ? (T)(0 - (U)a[i]) : a[i] / b[i]);      \
     case QCC_EX_neg: EACH(T, T, (T)(0 - (U)a[i]));                                                 \
-    case QCC_EX_abs: EACH(T, T, a[i] < 0 ? (T)(0 - (U)a[i]) : a[i]);                               \
     case QCC_EX_and: EACH(T, T, a[i] & b[i]);                                                      \
     case QCC_EX_or: EACH(T, T, a[i] | b[i]);                                                       \
     case QCC_EX_xor: EACH(T, T, a[i] ^ b[i]);                                                      \
@@ -180,6 +191,10 @@ static inline int64_t f64_to_i64(double x)
     case QCC_EX_shr: EACH(T, T, (T)((U)a[i] >> (b[i] & (bits - 1))));                              \
     case QCC_EX_sar: EACH(T, T, a[i] >> (b[i] & (bits - 1)));                                      \
     case QCC_EX_bits: memcpy(r, in[0], BLOCK * sizeof(T)); return
+
+#define SIGNED(T, U)                                                                               \
+    case QCC_EX_div: EACH(T, T, b[i] == 0 ? 0 : b[i] == -1 ? (T)(0 - (U)a[i]) : a[i] / b[i]);      \
+    case QCC_EX_abs: EACH(T, T, a[i] < 0 ? (T)(0 - (U)a[i]) : a[i])
 
 static void step_f32(int op, void *r, const void *const *in)
 {
@@ -208,6 +223,7 @@ static void step_i32(int op, void *r, const void *const *in)
     switch (op) {
         ARITHMETIC(int32_t, uint32_t);
         INTEGER(int32_t, uint32_t, 32);
+        SIGNED(int32_t, uint32_t);
         SELECT(int32_t)
     }
 }
@@ -217,25 +233,48 @@ static void step_i64(int op, void *r, const void *const *in)
     switch (op) {
         ARITHMETIC(int64_t, uint64_t);
         INTEGER(int64_t, uint64_t, 64);
+        SIGNED(int64_t, uint64_t);
         SELECT(int64_t)
     }
 }
 
+static void step_u64(int op, void *r, const void *const *in)
+{
+    switch (op) {
+        ARITHMETIC(uint64_t, uint64_t);
+        INTEGER(uint64_t, uint64_t, 64);
+        SELECT(uint64_t)
+    case QCC_EX_div: EACH(uint64_t, uint64_t, b[i] == 0 ? 0 : a[i] / b[i]);
+    case QCC_EX_abs: EACH(uint64_t, uint64_t, a[i]);
+    }
+}
+
+#define CONVERT(to, T, from, F, value)                                                             \
+    case QCC_EX_TYPE_COUNT *QCC_EX_##to + QCC_EX_##from: EACH(T, F, value)
+
 static void step_cvt(int to, int from, void *r, const void *const *in)
 {
-    switch (4 * to + from) {
-    case 4 * QCC_EX_F32 + QCC_EX_F64: EACH(float, double, (float)a[i]);
-    case 4 * QCC_EX_F32 + QCC_EX_I32: EACH(float, int32_t, (float)a[i]);
-    case 4 * QCC_EX_F32 + QCC_EX_I64: EACH(float, int64_t, (float)a[i]);
-    case 4 * QCC_EX_F64 + QCC_EX_F32: EACH(double, float, a[i]);
-    case 4 * QCC_EX_F64 + QCC_EX_I32: EACH(double, int32_t, a[i]);
-    case 4 * QCC_EX_F64 + QCC_EX_I64: EACH(double, int64_t, (double)a[i]);
-    case 4 * QCC_EX_I32 + QCC_EX_F32: EACH(int32_t, float, f32_to_i32(a[i]));
-    case 4 * QCC_EX_I32 + QCC_EX_F64: EACH(int32_t, double, f64_to_i32(a[i]));
-    case 4 * QCC_EX_I32 + QCC_EX_I64: EACH(int32_t, int64_t, (int32_t)(uint32_t)a[i]);
-    case 4 * QCC_EX_I64 + QCC_EX_F32: EACH(int64_t, float, f32_to_i64(a[i]));
-    case 4 * QCC_EX_I64 + QCC_EX_F64: EACH(int64_t, double, f64_to_i64(a[i]));
-    case 4 * QCC_EX_I64 + QCC_EX_I32: EACH(int64_t, int32_t, a[i]);
+    switch (QCC_EX_TYPE_COUNT * to + from) {
+        CONVERT(F32, float, F64, double, (float)a[i]);
+        CONVERT(F32, float, I32, int32_t, (float)a[i]);
+        CONVERT(F32, float, I64, int64_t, (float)a[i]);
+        CONVERT(F32, float, U64, uint64_t, (float)a[i]);
+        CONVERT(F64, double, F32, float, a[i]);
+        CONVERT(F64, double, I32, int32_t, a[i]);
+        CONVERT(F64, double, I64, int64_t, (double)a[i]);
+        CONVERT(F64, double, U64, uint64_t, (double)a[i]);
+        CONVERT(I32, int32_t, F32, float, f32_to_i32(a[i]));
+        CONVERT(I32, int32_t, F64, double, f64_to_i32(a[i]));
+        CONVERT(I32, int32_t, I64, int64_t, (int32_t)(uint32_t)a[i]);
+        CONVERT(I32, int32_t, U64, uint64_t, (int32_t)(uint32_t)a[i]);
+        CONVERT(I64, int64_t, F32, float, f32_to_i64(a[i]));
+        CONVERT(I64, int64_t, F64, double, f64_to_i64(a[i]));
+        CONVERT(I64, int64_t, I32, int32_t, a[i]);
+        CONVERT(I64, int64_t, U64, uint64_t, (int64_t)a[i]);
+        CONVERT(U64, uint64_t, F32, float, f32_to_u64(a[i]));
+        CONVERT(U64, uint64_t, F64, double, f64_to_u64(a[i]));
+        CONVERT(U64, uint64_t, I32, int32_t, (uint64_t)(int64_t)a[i]);
+        CONVERT(U64, uint64_t, I64, int64_t, (uint64_t)a[i]);
     }
 }
 
@@ -252,6 +291,7 @@ static void step(const QccExprNode *node, int from, void *r, const void *const *
     case QCC_EX_F64: step_f64(node->op, r, in); break;
     case QCC_EX_I32: step_i32(node->op, r, in); break;
     case QCC_EX_I64: step_i64(node->op, r, in); break;
+    case QCC_EX_U64: step_u64(node->op, r, in); break;
     }
 }
 
@@ -308,7 +348,7 @@ int qcc_expr_imm(QccExpr *e, QccExprType type, double f, int64_t i)
     if (type == QCC_EX_F32) node.imm.f32 = isnan(f) ? NAN : (float)f;
     if (type == QCC_EX_F64) node.imm.f64 = isnan(f) ? NAN : f;
     if (type == QCC_EX_I32) node.imm.i = (int32_t)i;
-    if (type == QCC_EX_I64) node.imm.i = i;
+    if (type == QCC_EX_I64 || type == QCC_EX_U64) node.imm.i = i;
     return intern(e, &node);
 }
 
@@ -336,7 +376,8 @@ static void imm_store(const QccExprNode *node, void *to)
     case QCC_EX_F32: memcpy(to, &node->imm.f32, 4); break;
     case QCC_EX_F64: memcpy(to, &node->imm.f64, 8); break;
     case QCC_EX_I32: memcpy(to, &narrow, 4); break;
-    case QCC_EX_I64: memcpy(to, &node->imm.i, 8); break;
+    case QCC_EX_I64:
+    case QCC_EX_U64: memcpy(to, &node->imm.i, 8); break;
     }
 }
 

@@ -12,12 +12,19 @@
 
 #pragma GCC visibility push(default) /* for plugins; see docs/architecture.md */
 
-typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccExprType;
+typedef enum QccExprType {
+    QCC_EX_F32,
+    QCC_EX_F64,
+    QCC_EX_I32,
+    QCC_EX_I64,
+    QCC_EX_U64,
+    QCC_EX_TYPE_COUNT
+} QccExprType;
 
 /* name, operands, meaning. T is the node's type; comparisons give i32 0 or 1. Signs and payloads of
  * NaNs are not part of the meaning.
  *   arg     argument imm: u8, i8, u16, i16, bool, i32 widen to i32; u32, i64 to i64;
- *           f16, bf16, f32 to f32; f64
+ *           f16, bf16, f32 to f32; f64; u64
  *   acc     the anchor's accumulator: i32, or f32
  *   imm     a constant of type T
  *   add sub mul  integers wrap
@@ -28,10 +35,11 @@ typedef enum QccExprType { QCC_EX_F32, QCC_EX_F64, QCC_EX_I32, QCC_EX_I64 } QccE
  *   fma     a * b + c, rounded once; floats
  *   lt le eq ne  ordered but ne; the result is i32
  *   select  a (i32) != 0 ? b : c
- *   and or xor shl shr sar  i32 and i64; the amount of a shift lies in [0, bits)
- *   bits    reinterprets f32 <-> i32, f64 <-> i64
+ *   and or xor shl shr sar  integers; the amount of a shift lies in [0, bits); sar of u64 is shr
+ *   bits    reinterprets f32 <-> i32, f64 <-> i64 and u64
  *   cvt     converts to T: int -> float to nearest even; float -> int rounds to nearest even, the
- *           value being known to fit (clamp it first: machines differ); between sizes
+ *           value being known to fit (clamp it first: machines differ); between integers the low
+ *           bits, the sign going on
  *   lut     byte a & 255 of the imm-th argument, which is a table of 256 bytes; i32 in [0, 255]
  *   load    the element of the imm-th argument that lies a (i64) elements from where `arg` would
  *           read it, widened to T; the builder of the expression sees to it that there is one */
@@ -83,7 +91,7 @@ typedef struct QccExprNode {
     union {
         float f32;
         double f64;
-        int64_t i; /* i32, i64, and the argument number of arg, lut and load */
+        int64_t i; /* i32, i64, the bits of u64, and the argument number of arg, lut and load */
     } imm;
 } QccExprNode;
 

@@ -362,22 +362,28 @@ FUNCTION(acosh)
 FUNCTION(atanh)
 #undef FUNCTION
 
-/* The largest float of the type below 2^63; what lies above it saturates by a comparison. */
-int qcc_expr_to_integer(QccExpr *e, int x, QccDtype to)
+/* 64 bits: the largest float below the limit; what lies above it saturates by a comparison. */
+static int to_wide_integer(QccExpr *e, int x, bool is_signed)
 {
     bool narrow = e->node[x].type == QCC_EX_F32;
+    double end = is_signed ? 0x1p63 : 0x1p64, ulp = narrow ? 0x1p-24 : 0x1p-53;
+    QccExprType type = is_signed ? QCC_EX_I64 : QCC_EX_U64;
+    int limit = qcc_expr_imm(e, e->node[x].type, end, 0);
+    int most = qcc_expr_imm(e, e->node[x].type, end * (1 - ulp), 0);
+    int least = qcc_expr_imm(e, e->node[x].type, is_signed ? -end : 0, 0);
+    int y = qcc_expr_cvt(e, type, OP1(trunc, OP2(max, OP2(min, x, most), least)));
+    int greatest = qcc_expr_imm(e, type, 0, is_signed ? INT64_MAX : -1);
+    return OP3(select, OP2(lt, x, limit), y, greatest);
+}
+
+int qcc_expr_to_integer(QccExpr *e, int x, QccDtype to)
+{
     int64_t min, max;
     qcc_dtype_range(to, &min, &max);
     bool wide = qcc_expr_type_of(to) == QCC_EX_I64;
     int nothing = qcc_expr_real(e, x, 0);
     x = OP3(select, OP2(eq, x, x), x, nothing);
-    if (to == QCC_I64) {
-        int limit = qcc_expr_real(e, x, 0x1p63);
-        int most = qcc_expr_real(e, x, narrow ? 0x1.fffffep62 : 0x1.fffffffffffffp62);
-        int least = qcc_expr_real(e, x, -0x1p63);
-        int y = CVT(I64, OP1(trunc, OP2(max, OP2(min, x, most), least)));
-        return OP3(select, OP2(lt, x, limit), y, I64(INT64_MAX));
-    }
+    if (to == QCC_I64 || to == QCC_U64) return to_wide_integer(e, x, to == QCC_I64);
     /* 32-bit limits are no f32: compare in f64, where they are exact. */
     if (max > 1 << 24) x = CVT(F64, x);
     x = OP2(min, OP2(max, x, qcc_expr_real(e, x, (double)min)), qcc_expr_real(e, x, (double)max));

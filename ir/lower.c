@@ -88,15 +88,7 @@ QccExpr *qcc_lower_expr(QccKernelList *list)
 
 int qcc_lower_arg_node(QccExpr *e, const QccLoweredKernel *k, int arg)
 {
-    switch (k->kernel->arg[arg].dtype) {
-    case QCC_F32:
-    case QCC_F16:
-    case QCC_BF16: return qcc_expr_arg(e, arg, QCC_EX_F32);
-    case QCC_F64: return qcc_expr_arg(e, arg, QCC_EX_F64);
-    case QCC_U32:
-    case QCC_I64: return qcc_expr_arg(e, arg, QCC_EX_I64);
-    default: return qcc_expr_arg(e, arg, QCC_EX_I32);
-    }
+    return qcc_expr_arg(e, arg, qcc_expr_type_of(k->kernel->arg[arg].dtype));
 }
 
 bool qcc_lower_real(QccKernelList *list, QccLoweredKernel *k, const QccType *type, QccReal *real)

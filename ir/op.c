@@ -136,7 +136,8 @@ static void random_element(QccRandom *r, QccDtype dtype, char *to)
     case QCC_U16: *(uint16_t *)to = (uint16_t)bits; return;
     case QCC_I32:
     case QCC_U32: *(uint32_t *)to = (uint32_t)bits; return;
-    case QCC_I64: *(uint64_t *)to = bits; return;
+    case QCC_I64:
+    case QCC_U64: *(uint64_t *)to = bits; return;
     default: *(uint8_t *)to = (uint8_t)bits; /* bytes, and pairs of nibbles */
     }
 }

@@ -112,14 +112,15 @@ static void put_integer(QccBuf *buf, QccDtype dtype, const void *data, int64_t i
     case QCC_U16: x = ((const uint16_t *)data)[i]; break;
     case QCC_I32: x = ((const int32_t *)data)[i]; break;
     case QCC_U32: x = ((const uint32_t *)data)[i]; break;
-    case QCC_I64: x = ((const int64_t *)data)[i]; break;
+    case QCC_I64:
+    case QCC_U64: x = ((const int64_t *)data)[i]; break;
     default: break;
     }
     qcc_buf_printf(buf, "%lld", x);
 }
 
 /* Short, and nothing of it is lost as decimal numbers: not the bits of a NaN, not a nibble that
- * belongs to no element. */
+ * belongs to no element, not a number beyond 2^63. */
 static bool is_inline(const QccBlob *blob)
 {
     int64_t n = count_of(blob);
@@ -127,6 +128,7 @@ static bool is_inline(const QccBlob *blob)
     for (int64_t i = 0; i < n; i++) {
         if (blob->dtype == QCC_F32 && isnan(((const float *)blob->data)[i])) return false;
         if (blob->dtype == QCC_F64 && isnan(((const double *)blob->data)[i])) return false;
+        if (blob->dtype == QCC_U64 && ((const int64_t *)blob->data)[i] < 0) return false;
     }
     bool nibbles = blob->dtype == QCC_I4 || blob->dtype == QCC_U4;
     return !nibbles || n % 2 == 0 || ((const uint8_t *)blob->data)[n / 2] < 16;

@@ -37,7 +37,8 @@ static int64_t integer(QccDtype dtype, const void *data, int64_t i)
     case QCC_U16: return ((const uint16_t *)data)[i];
     case QCC_I32: return ((const int32_t *)data)[i];
     case QCC_U32: return ((const uint32_t *)data)[i];
-    case QCC_I64: return ((const int64_t *)data)[i];
+    case QCC_I64:
+    case QCC_U64: return ((const int64_t *)data)[i];
     case QCC_BOOL: return ((const uint8_t *)data)[i] != 0;
     default: break;
     }
@@ -75,6 +76,7 @@ double qcc_tensor_real(const QccTensor *t, int64_t i)
     QccDtype dtype = t->type->dtype;
     const QccQuant *q = t->type->quant;
     if (qcc_dtype_is_float(dtype)) return floating(dtype, t->data, i);
+    if (dtype == QCC_U64) return (double)((const uint64_t *)t->data)[i];
     int64_t x = integer(dtype, t->data, i);
     if (!q || q->kind != QCC_QUANT_STATIC) return (double)x;
     int64_t k = entry(t, i);

@@ -27,6 +27,7 @@ static const struct {
     [QCC_U32] = {"u32", 32, false, 0, UINT32_MAX},
     [QCC_I64] = {"i64", 64, false, INT64_MIN, INT64_MAX},
     [QCC_BOOL] = {"bool", 8, false, 0, 1},
+    [QCC_U64] = {"u64", 64, false, 0, INT64_MAX}, /* as far as an i64 tells */
 };
 
 static bool is_dtype(QccDtype dtype)

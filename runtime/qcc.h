@@ -96,6 +96,7 @@ typedef enum QccDtype {
     QCC_U32,
     QCC_I64,
     QCC_BOOL,
+    QCC_U64,
     QCC_DTYPE_COUNT
 } QccDtype;
 

@@ -62,6 +62,10 @@ static Val divide_integers(Scope *s, int type, Val a, Val b)
     LLVMBuilderRef bl = s->e->b;
     Val zero = LLVMConstNull(vector_type(s, type)), ones = LLVMConstAllOnes(vector_type(s, type));
     Val by_zero = LLVMBuildICmp(bl, LLVMIntEQ, b, zero, "");
+    if (type == QCC_EX_U64) {
+        Val some = LLVMBuildSelect(bl, by_zero, LLVMBuildNeg(bl, ones, ""), b, "");
+        return LLVMBuildSelect(bl, by_zero, zero, LLVMBuildUDiv(bl, a, some, ""), "");
+    }
     Val by_minus_one = LLVMBuildICmp(bl, LLVMIntEQ, b, ones, "");
     Val plain = LLVMBuildSelect(bl, LLVMBuildOr(bl, by_zero, by_minus_one, ""),
                                 LLVMBuildNeg(bl, ones, ""), b, "");
@@ -136,10 +140,16 @@ static Val convert(Scope *s, int to, int from, Val a)
     if (to == from) return a;
     if (is_float(from) && is_float(to))
         return to == QCC_EX_F64 ? LLVMBuildFPExt(b, a, type, "") : LLVMBuildFPTrunc(b, a, type, "");
-    if (is_float(to)) return LLVMBuildSIToFP(b, a, type, "");
+    if (is_float(to))
+        return from == QCC_EX_U64 ? LLVMBuildUIToFP(b, a, type, "")
+                                  : LLVMBuildSIToFP(b, a, type, "");
     if (from == QCC_EX_F32 && to == QCC_EX_I32) return round_to_i32(s, a);
-    if (is_float(from)) return LLVMBuildFPToSI(b, emit_unary(s->e, "llvm.roundeven", a), type, "");
-    return to == QCC_EX_I64 ? LLVMBuildSExt(b, a, type, "") : LLVMBuildTrunc(b, a, type, "");
+    if (is_float(from)) {
+        a = emit_unary(s->e, "llvm.roundeven", a);
+        return to == QCC_EX_U64 ? LLVMBuildFPToUI(b, a, type, "") : LLVMBuildFPToSI(b, a, type, "");
+    }
+    if (from == QCC_EX_I32) return LLVMBuildSExt(b, a, type, "");
+    return to == QCC_EX_I32 ? LLVMBuildTrunc(b, a, type, "") : a;
 }
 
 Val emit_table(QccEmit *e, Val table, Val index)
@@ -220,12 +230,28 @@ static Val load(Scope *s, const QccExprNode *node, Val index)
     return emit_widen(e, o->dtype, all);
 }
 
-static Val compare(Scope *s, bool floats, LLVMRealPredicate real, LLVMIntPredicate integer, Val a,
-                   Val b)
+/* i1 vectors; LLVM's integers have no sign of their own. */
+static Val compare(Scope *s, QccExprOp op, int type, Val a, Val b)
 {
-    Val bit =
-        floats ? LLVMBuildFCmp(s->e->b, real, a, b, "") : LLVMBuildICmp(s->e->b, integer, a, b, "");
-    return LLVMBuildZExt(s->e->b, bit, vector_type(s, QCC_EX_I32), "");
+    static const LLVMRealPredicate real[] = {LLVMRealOLT, LLVMRealOLE, LLVMRealOEQ, LLVMRealUNE};
+    static const LLVMIntPredicate with_sign[] = {LLVMIntSLT, LLVMIntSLE, LLVMIntEQ, LLVMIntNE};
+    static const LLVMIntPredicate without[] = {LLVMIntULT, LLVMIntULE, LLVMIntEQ, LLVMIntNE};
+    int which = (int)op - QCC_EX_lt;
+    if (is_float(type)) return LLVMBuildFCmp(s->e->b, real[which], a, b, "");
+    const LLVMIntPredicate *integer = type == QCC_EX_U64 ? without : with_sign;
+    return LLVMBuildICmp(s->e->b, integer[which], a, b, "");
+}
+
+static Val lesser(Scope *s, int type, Val a, Val b)
+{
+    if (type != QCC_EX_U64) return emit_lesser(s->e, a, b);
+    return LLVMBuildSelect(s->e->b, compare(s, QCC_EX_lt, type, a, b), a, b, "");
+}
+
+static Val greater(Scope *s, int type, Val a, Val b)
+{
+    if (type != QCC_EX_U64) return emit_greater(s->e, a, b);
+    return LLVMBuildSelect(s->e->b, compare(s, QCC_EX_lt, type, b, a), a, b, "");
 }
 
 static Val emit_node(Scope *s, const QccExprNode *node)
@@ -245,22 +271,24 @@ static Val emit_node(Scope *s, const QccExprNode *node)
     case QCC_EX_sub: return f ? LLVMBuildFSub(bl, a, b, "") : LLVMBuildSub(bl, a, b, "");
     case QCC_EX_mul: return f ? LLVMBuildFMul(bl, a, b, "") : LLVMBuildMul(bl, a, b, "");
     case QCC_EX_div: return f ? LLVMBuildFDiv(bl, a, b, "") : divide_integers(s, node->type, a, b);
-    case QCC_EX_min: return emit_lesser(e, a, b);
-    case QCC_EX_max: return emit_greater(e, a, b);
+    case QCC_EX_min: return lesser(s, from, a, b);
+    case QCC_EX_max: return greater(s, from, a, b);
     case QCC_EX_neg: return f ? LLVMBuildFNeg(bl, a, "") : LLVMBuildNeg(bl, a, "");
     case QCC_EX_abs:
         if (f) return emit_unary(e, "llvm.fabs", a);
-        return emit_greater(e, a, LLVMBuildNeg(bl, a, ""));
+        return from == QCC_EX_U64 ? a : emit_greater(e, a, LLVMBuildNeg(bl, a, ""));
     case QCC_EX_sqrt: return emit_unary(e, "llvm.sqrt", a);
     case QCC_EX_floor: return emit_unary(e, "llvm.floor", a);
     case QCC_EX_ceil: return emit_unary(e, "llvm.ceil", a);
     case QCC_EX_trunc: return emit_unary(e, "llvm.trunc", a);
     case QCC_EX_rne: return emit_unary(e, "llvm.roundeven", a);
     case QCC_EX_fma: return emit_fma(e, a, b, c);
-    case QCC_EX_lt: return compare(s, f, LLVMRealOLT, LLVMIntSLT, a, b);
-    case QCC_EX_le: return compare(s, f, LLVMRealOLE, LLVMIntSLE, a, b);
-    case QCC_EX_eq: return compare(s, f, LLVMRealOEQ, LLVMIntEQ, a, b);
-    case QCC_EX_ne: return compare(s, f, LLVMRealUNE, LLVMIntNE, a, b);
+    case QCC_EX_lt:
+    case QCC_EX_le:
+    case QCC_EX_eq:
+    case QCC_EX_ne:
+        a = compare(s, (QccExprOp)node->op, from, a, b);
+        return LLVMBuildZExt(bl, a, vector_type(s, QCC_EX_I32), "");
     case QCC_EX_select: {
         Val some = LLVMBuildICmp(bl, LLVMIntNE, a, LLVMConstNull(LLVMTypeOf(a)), "");
         return LLVMBuildSelect(bl, some, b, c, "");
@@ -270,7 +298,8 @@ static Val emit_node(Scope *s, const QccExprNode *node)
     case QCC_EX_xor: return LLVMBuildXor(bl, a, b, "");
     case QCC_EX_shl: return LLVMBuildShl(bl, a, b, "");
     case QCC_EX_shr: return LLVMBuildLShr(bl, a, b, "");
-    case QCC_EX_sar: return LLVMBuildAShr(bl, a, b, "");
+    case QCC_EX_sar:
+        return from == QCC_EX_U64 ? LLVMBuildLShr(bl, a, b, "") : LLVMBuildAShr(bl, a, b, "");
     case QCC_EX_bits: return LLVMBuildBitCast(bl, a, vector_type(s, node->type), "");
     case QCC_EX_cvt: return convert(s, node->type, from, a);
     case QCC_EX_lut: return look_up(s, node, a);

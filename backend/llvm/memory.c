@@ -26,21 +26,17 @@ Typ emit_type(QccEmit *e, QccDtype dtype)
 
 int emit_wide(QccEmit *e, QccDtype dtype)
 {
-    switch (dtype) {
-    case QCC_F32:
-    case QCC_F16:
-    case QCC_BF16: return QCC_EX_F32;
-    case QCC_F64: return QCC_EX_F64;
-    case QCC_U32:
-    case QCC_I64: return QCC_EX_I64;
-    default: (void)emit_size(e, dtype); return QCC_EX_I32;
-    }
+    (void)emit_size(e, dtype);
+    return qcc_expr_type_of(dtype);
 }
 
 Typ emit_expr_type(QccEmit *e, int type)
 {
-    const Typ types[] = {
-        [QCC_EX_F32] = e->f32, [QCC_EX_F64] = e->f64, [QCC_EX_I32] = e->i32, [QCC_EX_I64] = e->i64};
+    const Typ types[] = {[QCC_EX_F32] = e->f32,
+                         [QCC_EX_F64] = e->f64,
+                         [QCC_EX_I32] = e->i32,
+                         [QCC_EX_I64] = e->i64,
+                         [QCC_EX_U64] = e->i64};
     return types[type];
 }
 

@@ -8,8 +8,8 @@
 #include "ir/ops/common.h"
 
 /* In the order of QccDtype. */
-static const char *const dtypes[] = {"f32", "f16", "bf16", "f64", "i4",  "u4",   "i8", "u8",
-                                     "i16", "u16", "i32",  "u32", "i64", "bool", NULL};
+static const char *const dtypes[] = {"f32", "f16", "bf16", "f64", "i4",  "u4",   "i8",  "u8",
+                                     "i16", "u16", "i32",  "u32", "i64", "bool", "u64", NULL};
 static const QccField attrs[] = {{"to", QCC_FIELD_ENUM, offsetof(QccCastAttrs, to), "f32", 0, 0,
                                   dtypes, "the element type of the result"},
                                  {0}};

@@ -13,7 +13,7 @@ static const QccField attrs[] = {{"lo", QCC_FIELD_FLOAT, offsetof(QccScalarAttrs
 /* What integers can hold of a bound; beyond 2^62 no element comes near it. */
 static int bound(QccExpr *e, QccExprType type, double x)
 {
-    double limit = type == QCC_EX_I64 ? 0x1p62 : 0x7fffffff;
+    double limit = type == QCC_EX_I32 ? 0x7fffffff : 0x1p62;
     int64_t i = (int64_t)fmin(fmax(x, -limit), limit);
     return qcc_expr_imm(e, type, x, i);
 }

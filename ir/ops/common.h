@@ -111,7 +111,7 @@ QccDtype qcc_sample_dtype(QccSample *s, uint32_t dtypes);
 enum {
     QCC_SAMPLE_FLOATS = 1 << QCC_F32 | 1 << QCC_F16 | 1 << QCC_BF16 | 1 << QCC_F64,
     QCC_SAMPLE_INTEGERS = 1 << QCC_I8 | 1 << QCC_U8 | 1 << QCC_I16 | 1 << QCC_U16 | 1 << QCC_I32 |
-                          1 << QCC_U32 | 1 << QCC_I64
+                          1 << QCC_U32 | 1 << QCC_I64 | 1 << QCC_U64
 };
 /* The same over one of `dtypes`; an instance that is not of f32 is not for quantized types. */
 void qcc_sample_unary_of(QccSample *s, const QccOpDef *def, const void *attrs, uint32_t dtypes);

@@ -52,19 +52,28 @@ int64_t qcc_order_key(const QccTensor *t, int64_t i)
         double f64;
         int32_t i32;
         int64_t i64;
+        uint64_t u64;
     } x;
     qcc_widen(&x, t->type->dtype, t->data, i, 1);
     switch (qcc_expr_type_of(t->type->dtype)) {
     case QCC_EX_F32: return float_key((double)x.f32);
     case QCC_EX_F64: return float_key(x.f64);
     case QCC_EX_I32: return x.i32;
+    case QCC_EX_U64: return (int64_t)(x.u64 ^ UINT64_C(1) << 63);
     default: return x.i64;
     }
+}
+
+int qcc_lower_signed(QccExpr *e, int x)
+{
+    x = qcc_expr_cvt(e, QCC_EX_I64, x);
+    return qcc_expr_op2(e, QCC_EX_xor, x, qcc_expr_imm(e, QCC_EX_I64, 0, INT64_MIN));
 }
 
 int qcc_lower_key(QccExpr *e, int x)
 {
     bool wide = e->node[x].type == QCC_EX_F64;
+    if (e->node[x].type == QCC_EX_U64) return qcc_lower_signed(e, x);
     if (e->node[x].type != QCC_EX_F32 && !wide) return x;
     QccExprType type = wide ? QCC_EX_I64 : QCC_EX_I32;
     int64_t most = wide ? INT64_MAX : INT32_MAX;
@@ -126,6 +135,7 @@ void qcc_scatter_one(QccScatter how, const QccTensor *y, int64_t at, const QccTe
     case QCC_EX_F32: COMBINE(float, float); break;
     case QCC_EX_F64: COMBINE(double, double); break;
     case QCC_EX_I32: COMBINE(int32_t, uint32_t); break;
+    case QCC_EX_U64: COMBINE(uint64_t, uint64_t); break;
     default: COMBINE(int64_t, uint64_t); break;
     }
 }

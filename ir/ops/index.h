@@ -26,6 +26,10 @@ QccLines qcc_lines(const QccTensor *t, int64_t axis);
 
 /* Elements in the order of their values, as numbers that compare alike: a NaN comes after
  * everything, the two zeros are equal. `t` is plain. */
+/* An unsigned node of 64 bits as a signed one in the same order; and back, after which it is still
+ * i64. */
+int qcc_lower_signed(QccExpr *e, int x);
+
 int64_t qcc_order_key(const QccTensor *t, int64_t i);
 
 /* The same of a node of a plain element type: i32 or i64. */

@@ -37,7 +37,7 @@ static int whole_power(QccExpr *e, int a, int b)
 
 static bool is_integer(const QccExpr *e, int a)
 {
-    return e->node[a].type == QCC_EX_I32 || e->node[a].type == QCC_EX_I64;
+    return e->node[a].type != QCC_EX_F32 && e->node[a].type != QCC_EX_F64;
 }
 
 static int map(const QccOp *op, QccExpr *e, const int *arg)
@@ -46,8 +46,8 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
     if (!is_integer(e, a)) return qcc_expr_pow(e, a, b);
     QccDtype dtype = op->in[0].value->type->dtype;
     if (!is_integer(e, b)) return qcc_expr_to_integer(e, qcc_expr_pow(e, a, b), dtype);
-    bool wide = e->node[a].type == QCC_EX_I64 || e->node[b].type == QCC_EX_I64;
-    QccExprType type = wide ? QCC_EX_I64 : QCC_EX_I32;
+    bool narrow = e->node[a].type == QCC_EX_I32 && e->node[b].type == QCC_EX_I32;
+    QccExprType type = narrow ? QCC_EX_I32 : QCC_EX_I64;
     int y = whole_power(e, qcc_expr_cvt(e, type, a), qcc_expr_cvt(e, type, b));
     return qcc_expr_cvt(e, qcc_expr_type_of(dtype), y);
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ir/elements.h"
+#include "ir/ops/index.h"
 
 const QccField qcc_reduce_fields[] = {
     {"axes", QCC_FIELD_INTS, offsetof(QccReduceAttrs, axes), "[]", 0, 0, NULL,
@@ -236,15 +237,28 @@ static int64_t combine_i64(int64_t acc, int64_t x, QccReduceKind kind)
     }
 }
 
+/* Unsigned numbers of 64 bits as signed ones in the same order, and back. */
+static int64_t biased(int64_t x)
+{
+    return (int64_t)((uint64_t)x ^ UINT64_C(1) << 63);
+}
+
+static int64_t mean(int64_t sum, int64_t n, bool is_unsigned)
+{
+    if (n == 0) return 0;
+    return is_unsigned ? (int64_t)((uint64_t)sum / (uint64_t)n) : sum / n;
+}
+
 /* Integers of any width, in i64; narrowing wraps as the width would have. */
 static void eval_i64(const QccTensor *x, const QccTensor *result, const bool *mask,
                      QccReduceKind kind, QccArena *arena)
 {
     QccDtype dtype = x->type->dtype;
-    bool wide = qcc_expr_type_of(dtype) == QCC_EX_I64;
+    bool wide = qcc_expr_type_of(dtype) != QCC_EX_I32, is_unsigned = dtype == QCC_U64;
+    bool bias = is_unsigned && (kind == QCC_REDUCE_MAX || kind == QCC_REDUCE_MIN);
     int64_t *y = QCC_NEW_ARRAY(arena, result->count, int64_t), least, most;
     int64_t n = reduced_count(mask, x->type->rank, x->dim);
-    qcc_dtype_range(dtype, &least, &most);
+    qcc_dtype_range(bias ? QCC_I64 : dtype, &least, &most);
     Walk w = walk_over(x, mask);
     for (int64_t i = 0; i < result->count; i++) {
         y[i] = kind == QCC_REDUCE_MAX   ? least
@@ -255,10 +269,12 @@ static void eval_i64(const QccTensor *x, const QccTensor *result, const bool *ma
         int64_t v;
         int32_t half;
         qcc_widen(wide ? (void *)&v : &half, dtype, x->data, i, 1);
-        y[w.at] = combine_i64(y[w.at], wide ? v : half, kind);
+        if (!wide) v = half;
+        y[w.at] = combine_i64(y[w.at], bias ? biased(v) : v, kind);
     }
     for (int64_t i = 0; i < result->count; i++) {
-        if (kind == QCC_REDUCE_MEAN) y[i] = n ? y[i] / n : 0;
+        if (kind == QCC_REDUCE_MEAN) y[i] = mean(y[i], n, is_unsigned);
+        if (bias) y[i] = biased(y[i]);
         int32_t half = (int32_t)(uint32_t)(uint64_t)y[i];
         qcc_narrow(result->data, dtype, i, wide ? (const void *)&y[i] : &half, 1);
     }
@@ -375,22 +391,32 @@ QccLoweredKernel *qcc_rows_lower(const QccOp *op, QccKernelList *list, int first
     return k;
 }
 
-/* The element type that sums are made in: a mean of plain integers is one of i64. */
+/* The element type that values are combined in: a mean of plain integers is one of i64, and so are
+ * unsigned numbers of 64 bits, which are compared as signed ones in the same order. */
 static QccExprType sum_type(const QccType *x, QccReduceKind kind)
 {
     QccExprType type = qcc_expr_type_of(x->dtype);
+    if (type == QCC_EX_U64) return QCC_EX_I64;
     return kind == QCC_REDUCE_MEAN && type == QCC_EX_I32 && !x->quant ? QCC_EX_I64 : type;
+}
+
+static bool is_compared(const QccType *x, QccReduceKind kind)
+{
+    return x->dtype == QCC_U64 && (kind == QCC_REDUCE_MAX || kind == QCC_REDUCE_MIN);
 }
 
 /* acc, or acc / n, as the result's type. */
 static QccExpr *finish(QccKernelList *list, const QccType *x, QccReduceKind kind, int64_t n)
 {
-    if (x->quant || kind != QCC_REDUCE_MEAN) return NULL;
+    QccExprType type = qcc_expr_type_of(x->dtype);
+    if (x->quant || (kind != QCC_REDUCE_MEAN && type != QCC_EX_U64)) return NULL;
     QccExpr *e = qcc_lower_expr(list);
-    int sum = qcc_expr_acc(e, sum_type(x, kind));
-    int count = qcc_expr_imm(e, sum_type(x, kind), (double)n, n);
-    int mean = qcc_expr_op2(e, QCC_EX_div, sum, count);
-    e->result = qcc_expr_cvt(e, qcc_expr_type_of(x->dtype), mean);
+    int y = qcc_expr_acc(e, sum_type(x, kind));
+    if (is_compared(x, kind)) y = qcc_lower_signed(e, y);
+    if (type == QCC_EX_U64) y = qcc_expr_cvt(e, type, y);
+    if (kind == QCC_REDUCE_MEAN)
+        y = qcc_expr_op2(e, QCC_EX_div, y, qcc_expr_imm(e, e->node[y].type, (double)n, n));
+    e->result = qcc_expr_cvt(e, type, y);
     return e;
 }
 
@@ -410,7 +436,9 @@ static void set_stage(QccKernelList *list, QccLoweredKernel *k, const QccType *x
 {
     QccRowShape *rows = &k->kernel->u.rows;
     QccExpr *term = qcc_lower_expr(list), *value = qcc_lower_expr(list);
-    term->result = qcc_expr_cvt(term, sum_type(x, kind), qcc_lower_arg_node(term, k, 1));
+    int item = qcc_lower_arg_node(term, k, 1);
+    if (is_compared(x, kind)) item = qcc_lower_signed(term, item);
+    term->result = qcc_expr_cvt(term, sum_type(x, kind), item);
     value->result = qcc_rows_stage(value, 0, qcc_expr_type_of(x->dtype));
     rows->nstage = 1;
     rows->stage[0].combine = combine_of(kind);
@@ -539,8 +567,8 @@ void qcc_reduce_sample(QccRandom *r, QccSample *s, const QccOpDef *def)
             if (qcc_random_bool(r)) a.axes.v[a.axes.n++] = i;
         }
     }
-    static const QccDtype other[] = {QCC_F64, QCC_F16, QCC_BF16, QCC_I8,  QCC_U8,
-                                     QCC_I16, QCC_U16, QCC_I32,  QCC_U32, QCC_I64};
+    static const QccDtype other[] = {QCC_F64, QCC_F16, QCC_BF16, QCC_I8,  QCC_U8, QCC_I16,
+                                     QCC_U16, QCC_I32, QCC_U32,  QCC_I64, QCC_U64};
     bool plain = qcc_random_range(r, 0, 4) == 0;
     if (plain) {
         int64_t i = qcc_random_range(r, 0, sizeof other / sizeof *other - 1);

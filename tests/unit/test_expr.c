@@ -73,6 +73,8 @@ static void check_fold(QccArena *arena)
     QccExpr e;
     qcc_expr_init(&e, arena);
     int max = qcc_expr_i32(&e, INT32_MAX), one = qcc_expr_i32(&e, 1), zero = qcc_expr_i32(&e, 0);
+    int most = qcc_expr_imm(&e, QCC_EX_U64, 0, -1), ten = qcc_expr_imm(&e, QCC_EX_U64, 0, 10);
+    int odd = qcc_expr_imm(&e, QCC_EX_U64, 0, INT64_MIN | 1LL << 39 | 1);
     struct {
         int node;
         int64_t want;
@@ -90,6 +92,17 @@ static void check_fold(QccArena *arena)
         {qcc_expr_cvt(&e, QCC_EX_I32, qcc_expr_f32(&e, -3.5f)), -4},
         {qcc_expr_cvt(&e, QCC_EX_I64, qcc_expr_imm(&e, QCC_EX_F64, 0x1p40 + 0.5, 0)), 1LL << 40},
         {qcc_expr_cvt(&e, QCC_EX_I32, qcc_expr_imm(&e, QCC_EX_I64, 0, (1LL << 32) + 5)), 5},
+        {qcc_expr_op2(&e, QCC_EX_div, most, ten), 1844674407370955161},
+        {qcc_expr_op2(&e, QCC_EX_lt, ten, most), 1},
+        {qcc_expr_op2(&e, QCC_EX_max, most, ten), -1},
+        {qcc_expr_op2(&e, QCC_EX_sar, most, ten), (1LL << 54) - 1},
+        {qcc_expr_cvt(&e, QCC_EX_U64, qcc_expr_i32(&e, -1)), -1},
+        {qcc_expr_to_integer(&e, qcc_expr_f32(&e, 0x1p64f), QCC_U64), -1},
+        {qcc_expr_to_integer(&e, qcc_expr_f32(&e, 0x1p63f), QCC_U64), INT64_MIN},
+        {qcc_expr_to_integer(&e, qcc_expr_f32(&e, -3), QCC_U64), 0},
+        {qcc_expr_bits(&e, QCC_EX_I64, qcc_expr_cvt(&e, QCC_EX_F64, most)), 0x43f0000000000000},
+        /* one above the middle between two f32 */
+        {qcc_expr_bits(&e, QCC_EX_I32, qcc_expr_cvt(&e, QCC_EX_F32, odd)), 0x5f000001},
         {qcc_expr_bits(&e, QCC_EX_I32, qcc_expr_f32(&e, 1)), 0x3f800000},
         {qcc_expr_op2(&e, QCC_EX_lt, qcc_expr_f32(&e, 1), qcc_expr_f32(&e, 2)), 1},
     };

@@ -24,6 +24,7 @@ START_TEST(test_dtypes)
         {"u32", 32, 0, 4294967295},
         {"i64", 64, INT64_MIN, INT64_MAX},
         {"bool", 8, 0, 1},
+        {"u64", 64, 0, INT64_MAX},
     };
     ck_assert_int_eq(sizeof want / sizeof *want, QCC_DTYPE_COUNT);
     for (int i = 0; i < QCC_DTYPE_COUNT; i++) {
