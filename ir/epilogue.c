@@ -222,6 +222,16 @@ static int centered(Builder *b, int q, const QccType *type)
     return qcc_expr_op2(b->e, QCC_EX_sub, q, qcc_expr_cvt(b->e, QCC_EX_I64, zero_point(b, type)));
 }
 
+/* The one real that operand i is, as a constant; NULL: it is none. Such a number is a table like
+ * any other, so that a chain of steps with constants is still a map of one operand. */
+static const void *scalar_constant(const Builder *b, int i)
+{
+    const QccValue *value = b->op->in[i].value;
+    const QccBlob *blob = qcc_value_const(value);
+    bool one = blob && blob->dtype == QCC_F32 && blob->size == (int64_t)sizeof(float);
+    return one && !value->type->quant ? blob->data : NULL;
+}
+
 /* Operand i of the op, as a number. */
 static int operand_number(Builder *b, int i)
 {
@@ -229,7 +239,8 @@ static int operand_number(Builder *b, int i)
     const QccType *type = b->op->in[i].value->type;
     int number = b->out->narg;
     QccEpilogueArg *arg = add_arg(b, type->dtype);
-    arg->kind = QCC_EPILOGUE_OPERAND;
+    arg->data = b->real ? scalar_constant(b, i) : NULL;
+    arg->kind = arg->data ? QCC_EPILOGUE_TABLE : QCC_EPILOGUE_OPERAND;
     arg->operand = i;
     arg->rank = type->rank;
     for (int d = 0; d < type->rank; d++) arg->dim[d] = type->dim[d].n;

@@ -23,7 +23,7 @@ typedef struct QccEpilogueArg {
     QccDtype dtype; /* as it lies in memory */
     int rank;
     int64_t dim[QCC_MAX_RANK];
-    const void *data; /* TABLE: in the arena given to qcc_epilogue_build */
+    const void *data; /* TABLE: in the arena given to qcc_epilogue_build, or a blob's */
 } QccEpilogueArg;
 
 typedef struct QccEpilogue {
