@@ -3,6 +3,7 @@
 #include "frontend/data.h"
 #include "frontend/frontend.h"
 #include "ir/base/random.h"
+#include "ir/elements.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -196,16 +197,12 @@ static QccDataset *make_dataset(QccSamples *s)
 
 static void fill_random(QccRandom *r, const QccTensor *t)
 {
-    if (t->type->dtype == QCC_F32) {
+    if (qcc_dtype_is_float(t->type->dtype)) {
         for (int64_t i = 0; i < t->count; i++) {
             float sum = -6; /* of 12 uniform numbers: nearly normal, equal everywhere */
             for (int k = 0; k < 12; k++) sum += qcc_random_f32(r, 0, 1);
-            ((float *)t->data)[i] = sum;
+            qcc_store_real(t->data, t->type->dtype, i, sum);
         }
-        return;
-    }
-    if (qcc_dtype_is_float(t->type->dtype)) {
-        memset(t->data, 0, (size_t)qcc_dtype_size(t->type->dtype, t->count));
         return;
     }
     /* Wide integers are mostly indices: small ones. */

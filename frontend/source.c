@@ -1,6 +1,7 @@
 /* source - samples of one parameter: their shape, reading, layout, scaling. */
 #include "frontend/data.h"
 #include "frontend/frontend.h"
+#include "ir/elements.h"
 #include "ir/qmath.h"
 
 #include <math.h>
@@ -246,14 +247,12 @@ QccStatus qcc_source_convert(const QccSource *s, QccDiags *d, QccLoc loc, const 
         return qcc_error(d, loc, "has samples of %lld elements, '%s' takes %lld",
                          (long long)s->count, s->param->name, (long long)to->count);
     }
-    bool real = t->dtype == QCC_F32 || t->quant;
-    if (!real && s->dtype == t->dtype) {
+    const QccPreprocess *p = &s->preprocess;
+    bool real = t->quant || qcc_dtype_is_float(t->dtype);
+    bool as_it_is = !t->quant && p->scale == 1 && !p->nmean && !p->nstd;
+    if (s->dtype == t->dtype && (!real || as_it_is)) {
         memcpy(to->data, raw, (size_t)qcc_dtype_size(s->dtype, s->count));
         return QCC_OK;
-    }
-    if (!real && qcc_dtype_is_float(t->dtype)) {
-        return qcc_fail(d, QCC_ERROR_UNSUPPORTED, loc, "'%s' is %s, the samples are %s",
-                        s->param->name, qcc_dtype_name(t->dtype), qcc_dtype_name(s->dtype));
     }
     float scale = 1;
     int32_t zero = 0;
@@ -281,7 +280,7 @@ QccStatus qcc_source_convert(const QccSource *s, QccDiags *d, QccLoc loc, const 
             int32_t q = qcc_quantize_f32(y, scale, zero, t->quant->qmin, t->quant->qmax);
             memcpy(element, &q, bytes);
         } else {
-            memcpy(element, &y, bytes);
+            qcc_store_real(to->data, t->dtype, i, y);
         }
     }
     return QCC_OK;

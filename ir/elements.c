@@ -82,3 +82,10 @@ void qcc_narrow(void *data, QccDtype dtype, int64_t first, const void *in, int64
     default: return;
     }
 }
+
+void qcc_store_real(void *data, QccDtype dtype, int64_t i, float x)
+{
+    double wide = (double)x;
+    bool f64 = qcc_expr_type_of(dtype) == QCC_EX_F64;
+    qcc_narrow(data, dtype, i, f64 ? (const void *)&wide : &x, 1);
+}

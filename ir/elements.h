@@ -11,4 +11,7 @@ void qcc_widen(void *out, QccDtype dtype, const void *data, int64_t first, int64
  * that do not fit wrap; `first` is even where elements are nibbles. */
 void qcc_narrow(void *data, QccDtype dtype, int64_t first, const void *in, int64_t n);
 
+/* Stores x as element i of floats, rounded once where they are narrower. */
+void qcc_store_real(void *data, QccDtype dtype, int64_t i, float x);
+
 #endif

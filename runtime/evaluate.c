@@ -5,13 +5,14 @@
 #include "ir/ops.h"
 #include "runtime/context.h"
 
-/* One of the two programs: a session and its first output as f32. */
+/* One of the two programs: a session and its first output. */
 typedef struct Side {
     QccProgram *cut; /* the program without its final softmax, ours; NULL: the given one serves */
     const QccProgram *program;
     QccSession *session;
     QccBuffer *outputs;
-    float *y;
+    QccTensor raw; /* the first output, as it is */
+    float *y;      /* as f32 */
     int64_t n;
     int64_t right1, right5, best; /* counts; best class of the sample at hand */
 } Side;
@@ -40,11 +41,12 @@ static int64_t constant_bytes(const QccGraph *g)
     return bytes;
 }
 
-/* The softmax that the first result comes from, through views and transposes, or NULL. */
+/* The softmax that the first result comes from, through views, transposes and casts, or NULL. */
 static QccOp *final_softmax(const QccGraph *g)
 {
     QccOp *op = qcc_graph_result(g, 0)->def;
-    while (op && (op->def->traits & QCC_TRAIT_MOVE) && op->nin > 0 && op->in[0].value)
+    while (op && op->nin > 0 && op->in[0].value &&
+           ((op->def->traits & QCC_TRAIT_MOVE) || op->def == &qcc_op_cast))
         op = op->in[0].value->def;
     return op && op->def == &qcc_op_softmax ? op : NULL;
 }
@@ -88,11 +90,13 @@ static QccStatus open_side(Evaluating *e, Side *s, const QccProgram *program)
         void *data = qcc_alloc_aligned(e->arena, (size_t)qcc_dtype_size(dtype, count), 64);
         s->outputs[i] = (QccBuffer){.data = data, .dtype = dtype};
         if (i > 0) continue;
-        if (dtype != QCC_F32)
+        if (!qcc_dtype_is_float(dtype))
             return qcc_fail(&e->context->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
-                            "evaluation needs an f32 output, '%s' is %s", info.name,
+                            "evaluation needs an output of reals, '%s' is %s", info.name,
                             qcc_dtype_name(dtype));
-        s->y = data;
+        const QccType *type = qcc_type_shape(e->context->ir, dtype, info.rank, info.shape);
+        s->raw = qcc_tensor_view(type, data);
+        s->y = QCC_NEW_ARRAY(e->arena, count, float);
         s->n = count;
     }
     return QCC_OK;
@@ -174,6 +178,7 @@ static QccStatus run_samples(Evaluating *e, QccTensor *in, const QccBuffer *inpu
             if (!s->session) continue;
             QCC_TRY(qcc_session_run(s->session, inputs, nin, s->outputs,
                                     qcc_program_output_count(s->program)));
+            qcc_tensor_to_f32(s->y, &s->raw);
             score(s, label);
         }
         if (e->side[1].session) compare(e, label);

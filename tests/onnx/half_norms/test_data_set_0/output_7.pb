@@ -1,2 +1,2 @@
 
-BqJµCºDþCÄD¹CÇC.CD
+BqJD C;C˜DJ@ZDªA¥B
