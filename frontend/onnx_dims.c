@@ -225,7 +225,11 @@ static QccStatus compute_mul(Lists *l)
 
 static QccStatus compute_div(Lists *l)
 {
-    return elementwise(l, divide);
+    QCC_TRY(elementwise(l, divide));
+    bool cuts = !qcc_dtype_is_float(l->out.dtype);
+    for (int i = 0; !cuts && i < l->out.n; i++)
+        if (item(&l->in[0], i)->n % item(&l->in[1], i)->n) return not_known(l);
+    return QCC_OK;
 }
 
 static QccStatus compute_add(Lists *l)
