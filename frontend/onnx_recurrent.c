@@ -190,11 +190,10 @@ static QccStatus part(QccOnnxNode *n, QccValue **out, QccValue *x, int axis, int
 static QccStatus direction(QccOnnxNode *n, QccValue **out, QccValue *x, int d)
 {
     const QccType *t = x->type;
-    const QccBlob *blob = qcc_value_const(x);
     if (t->rank == 0 || t->dim[0].sym[0] || d >= t->dim[0].n)
         return qcc_onnx_wrong(n, "lacks a direction");
     QCC_TRY(part(n, out, x, 0, d, d + 1));
-    blob = qcc_value_const(*out);
+    const QccBlob *blob = qcc_value_const(*out);
     if (!blob) return qcc_onnx_reshape(n, out, *out, NULL, t->rank - 1, t->dim + 1);
     const QccBlob *own =
         qcc_blob(n->im->arena, blob->dtype, blob->rank - 1, blob->dim + 1, blob->data, false);

@@ -109,6 +109,15 @@ static void find_captures(Loop *l)
     walk(l, l->g, note_uses);
 }
 
+/* What input i of the body is called inside, to be given its value. */
+static QccStatus add_input(Loop *l, int64_t i, QccOnnxValue **v)
+{
+    const char *name = l->g->input[i]->name;
+    *v = name && name[0] ? qcc_onnx_add_value(l->n->im, name) : NULL;
+    if (*v) return QCC_OK;
+    return qcc_onnx_wrong(l->n, "has a body whose input %lld has no name of its own", (long long)i);
+}
+
 /* What the names of the body's inputs and of its captures stand for inside. */
 static QccStatus define_inputs(Loop *l, const QccGraph *body)
 {
@@ -118,8 +127,8 @@ static QccStatus define_inputs(Loop *l, const QccGraph *body)
         /* Loop's sequence is the number of the step, which comes before the condition. */
         bool number = l->given && i == l->attrs.states;
         int64_t input = number ? 0 : i + l->given + (l->given > 0);
-        QccOnnxValue *v = qcc_onnx_add_value(im, l->g->input[input]->name);
-        if (!v) return qcc_onnx_wrong(l->n, "has a body with an input twice");
+        QccOnnxValue *v;
+        QCC_TRY(add_input(l, input, &v));
         v->value = body->param[i];
     }
     for (int64_t i = 0; i < l->ncapture; i++) {
@@ -168,8 +177,7 @@ static QccStatus check_condition(Loop *l, bool before)
     QccOnnxValue *v = NULL;
     if (!l->given) return QCC_OK;
     if (before) {
-        v = qcc_onnx_add_value(im, l->g->input[1]->name);
-        if (!v) return qcc_onnx_wrong(l->n, "has a body with an input twice");
+        QCC_TRY(add_input(l, 1, &v));
         v->blob = qcc_blob(im->arena, QCC_BOOL, 0, NULL, &yes, true);
         return QCC_OK;
     }

@@ -95,6 +95,24 @@ static void transformer(Fixture *f)
            "  return %y\n}\n");
 }
 
+/* A recurrent layer over N sequences of S steps, whose loop has a length of the run. */
+static void recurrent(Fixture *f)
+{
+    f->text[0] = '\0';
+    put(f, "qir 1\ngraph @layer(symbols N: 1..16, S: 1..64; %x: f32[N,S,8]) {\n");
+    put_const(f, "w", "8,8", 64);
+    put(f, "  %t = transpose %x {perm: [1,0,2]} : f32[S,N,8]\n"
+           "  %h = reduce_max %t {axes: [0], keep: false} : f32[N,8]\n"
+           "  %last, %all = scan %h, %t, %w {stacked: 1} : f32[N,8], f32[S,N,8] (%s, %e, %r) {\n"
+           "    %p = fc %s, %r : f32[N,8]\n"
+           "    %sum = add %e, %p : f32[N,8]\n"
+           "    %a = tanh %sum : f32[N,8]\n"
+           "    yield %a, %sum\n"
+           "  }\n"
+           "  %y = transpose %all {perm: [1,0,2]} : f32[N,S,8]\n"
+           "  return %y\n}\n");
+}
+
 /* ---- the fixture ----------------------------------------------------------------------------- */
 
 static void hear(void *user, const QccDiagnostic *d)
@@ -258,6 +276,19 @@ START_TEST(test_transformer)
 }
 END_TEST
 
+START_TEST(test_loop)
+{
+    static const int64_t shape[][QCC_MAX_RANK] = {{1, 2, 8},  {3, 5, 8}, {8, 5, 8},
+                                                  {8, 17, 8}, {1, 1, 8}, {2, 64, 8}};
+    Fixture f;
+    set_up(&f);
+    recurrent(&f);
+    compare(&f, shape, 6, 3, true);
+    if (compiles()) compare(&f, shape, 6, 3, false);
+    tear_down(&f);
+}
+END_TEST
+
 /* What was compiled for a shape is in the cache, and serves the next program. */
 START_TEST(test_cache)
 {
@@ -285,27 +316,34 @@ START_TEST(test_cache)
 }
 END_TEST
 
-START_TEST(test_no_allocation)
+static void check_allocations(Fixture *f, const int64_t *one, const int64_t *other, int rank)
 {
     static float x[LARGEST], y[LARGEST];
+    QccProgram *p = program_of(f, false, false);
+    QccSession *s = session_of(f, p, 1);
+    QccShape ahead = {.rank = rank};
+    memcpy(ahead.dim, one, (size_t)rank * sizeof *one);
+    ck_assert_int_eq(qcc_program_prepare(p, &ahead, 1), QCC_OK);
+    ck_assert_int_eq(run(s, x, one, y), QCC_OK);
+    ck_assert_int_eq(run(s, x, other, y), QCC_OK);
+    long before = f->allocations;
+    ck_assert_int_eq(run(s, x, NULL, y), QCC_OK);
+    ck_assert_int_eq(run(s, x, one, y), QCC_OK);
+    ck_assert_int_eq(run(s, x, other, y), QCC_OK);
+    ck_assert_int_eq(f->allocations, before);
+    qcc_session_free(s);
+    qcc_program_free(p);
+}
+
+START_TEST(test_no_allocation)
+{
     if (!compiles()) return;
     Fixture f;
     set_up(&f);
     conv_net(&f);
-    QccProgram *p = program_of(&f, false, false);
-    QccSession *s = session_of(&f, p, 1);
-    int64_t three[] = {3, 6, 6, 3}, eight[] = {8, 6, 6, 3};
-    QccShape ahead = {.rank = 4, .dim = {3, 6, 6, 3}};
-    ck_assert_int_eq(qcc_program_prepare(p, &ahead, 1), QCC_OK);
-    ck_assert_int_eq(run(s, x, three, y), QCC_OK);
-    ck_assert_int_eq(run(s, x, eight, y), QCC_OK);
-    long before = f.allocations;
-    ck_assert_int_eq(run(s, x, NULL, y), QCC_OK);
-    ck_assert_int_eq(run(s, x, three, y), QCC_OK);
-    ck_assert_int_eq(run(s, x, eight, y), QCC_OK);
-    ck_assert_int_eq(f.allocations, before);
-    qcc_session_free(s);
-    qcc_program_free(p);
+    check_allocations(&f, (int64_t[]){3, 6, 6, 3}, (int64_t[]){8, 6, 6, 3}, 4);
+    recurrent(&f);
+    check_allocations(&f, (int64_t[]){3, 5, 8}, (int64_t[]){2, 40, 8}, 3);
     tear_down(&f);
 }
 END_TEST
@@ -554,6 +592,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_conv);
     tcase_add_test(tc, test_transformer);
+    tcase_add_test(tc, test_loop);
     tcase_add_test(tc, test_cache);
     tcase_add_test(tc, test_no_allocation);
     tcase_add_test(tc, test_info);
