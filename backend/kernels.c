@@ -153,6 +153,28 @@ static void merge_dims(QccKernel *k, int n)
     }
 }
 
+/* A map that reads along its first dimension and writes along its last one: the units become blocks
+ * of the first, so that a unit can turn squares. */
+static void split_units(QccKernel *k)
+{
+    enum { LEAST = 8, MOST = 64 };
+    int last = k->rank - 1;
+    bool turns = k->rank >= 2 && k->rank < QCC_MAX_RANK && k->narg == 2 &&
+                 k->arg[0].stride[last] == 1 && k->arg[1].stride[0] == 1 && k->extent[last] > 1;
+    int64_t block = turns ? MOST : 0;
+    while (block >= LEAST && k->extent[0] % block) block--;
+    if (block < LEAST || block == 0) return;
+    for (int i = k->rank; i > 1; i--) k->extent[i] = k->extent[i - 1];
+    k->extent[1] = block;
+    k->extent[0] /= block;
+    for (int a = 0; a < k->narg; a++) {
+        int64_t *s = k->arg[a].stride;
+        for (int i = k->rank; i > 0; i--) s[i] = s[i - 1];
+        s[0] *= block;
+    }
+    k->rank++;
+}
+
 /* A product or a convolution with one tap: rows that follow each other in every argument become
  * one long row, [n, h, w, c] -> [n, 1, h*w, c] -> [1, 1, n*h*w, c]. */
 static void merge_pixels(QccKernel *k)
@@ -190,7 +212,10 @@ static void normalize(QccKernel *k)
 {
     if (k->rank == 0) k->extent[k->rank++] = 1;
     if (k->anchor == QCC_ANCHOR_MAP || k->anchor == QCC_ANCHOR_ROWS) k->nanchor = 0;
-    if (k->anchor == QCC_ANCHOR_MAP) merge_dims(k, k->rank);
+    if (k->anchor == QCC_ANCHOR_MAP) {
+        merge_dims(k, k->rank);
+        split_units(k);
+    }
     if (k->anchor == QCC_ANCHOR_ROWS && k->rank > 2) merge_dims(k, k->rank - 1);
     if (k->anchor == QCC_ANCHOR_CONTRACT) merge_pixels(k);
     for (int i = 0; i < k->rank; i++)

@@ -4,7 +4,7 @@
  *   contract.c depthwise.c pool.c map.c rows.c      one anchor each
  *   expr.c       an epilogue over vectors           store.c    narrowing and storing
  *   memory.c     loads of whole and partial vectors emit.c     loops, constants, intrinsics
- *   block.c      epilogues of blocks of pixels x channels
+ *   block.c      epilogues of blocks of pixels x channels    turn.c   transposes in registers
  *
  * Every extent is a number of the description, so every tail is a number here: a vector with fewer
  * than all its lanes is loaded and stored by a constant count, and nothing beyond it is touched.
@@ -183,6 +183,14 @@ void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by);
 /* Epilogue and store of acc[mr][nv] over the index space [n, y, x, channel]; `at` stands at the
  * block's first pixel and channel, the last vector has `last` channels. */
 void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last);
+
+/* ---- turn.c: copies that transpose ----------------------------------------------------------- */
+
+/* The dimension, behind the first and before the last, along which a map that only copies reads
+ * elements that lie side by side, where it writes so along the last one; -1: it is no such copy. */
+int emit_turned_dim(const QccEmit *e);
+/* Such a copy over that dimension and the last one; `at` stands at their first indices. */
+void emit_turned(QccEmit *e, const Val *at, int dim);
 
 /* ---- map.c: rows, vectors along the last dimension ------------------------------------------- */
 

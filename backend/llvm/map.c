@@ -121,19 +121,27 @@ void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n)
                      rest - (vectors - 1) * e->lanes);
 }
 
-/* Loops over the dimensions d .. rank-2, then the row. */
-static void emit_nest(QccEmit *e, const Val *at, int d)
+/* Loops over the dimensions d .. rank-2, then the row, or (turned: a dimension, else -1) the rows
+ * of all indices of that dimension. */
+static void emit_nest(QccEmit *e, const Val *at, int d, int turned)
 {
     const QccKernel *k = e->k;
+    if (d == turned) {
+        emit_nest(e, at, d + 1, turned);
+        return;
+    }
     if (d == k->rank - 1) {
-        emit_row(e, at, NULL, k->extent[d]);
+        if (turned >= 0)
+            emit_turned(e, at, turned);
+        else
+            emit_row(e, at, NULL, k->extent[d]);
         return;
     }
     EmitLoop l;
     Val here[QCC_KERNEL_ARGS];
     emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, k->extent[d]), 1, 0, NULL);
     emit_advance(e, here, at, d, l.i);
-    emit_nest(e, here, d + 1);
+    emit_nest(e, here, d + 1, turned);
     emit_loop_end(e, &l, NULL);
 }
 
@@ -182,7 +190,7 @@ void emit_map(QccEmit *e)
         emit_line(e, l.i, base);
     } else {
         emit_advance(e, at, base, 0, l.i);
-        emit_nest(e, at, 1);
+        emit_nest(e, at, 1, emit_turned_dim(e));
     }
     emit_loop_end(e, &l, NULL);
 }
