@@ -5,6 +5,8 @@
  *   i8, VNNI:     for each four e..e+3:     w[e..e+3] of each column       i8[cols][4]
  *   i8, MADD16:   for each four e..e+3:     (w[e], w[e+2]) of each column  i16[cols][2]
  *                                           (w[e+1], w[e+3]) likewise      i16[cols][2]
+ *   i8, tiles:    for each 16 outputs, run of taps and 64 bytes of it, 16 times:
+ *                 for each four e..e+3:     w[e..e+3] of each output       i8[16][4]
  * so that four bytes of A, broadcast, meet MADD16's halves as a & 0x00ff00ff and a >> 8 (16 bit).
  *
  * DEPTHWISE, channels padded to a multiple of lanes, taps in the order (ky, kx):
@@ -78,6 +80,22 @@ int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_
     return ((column * q->groups + d / 4) * channels + o) * 4 + d % 4;
 }
 
+QccTileSteps qcc_tile_steps(int64_t length)
+{
+    QccTileSteps s = {.steps = (length + QCC_TILE_BYTES - 1) / QCC_TILE_BYTES,
+                      .bytes = QCC_TILE_BYTES};
+    if (s.steps == 1) s.bytes = round_up(length, 4);
+    return s;
+}
+
+int64_t qcc_tile_weight(int64_t runs, int64_t length, int64_t o, int64_t run, int64_t e)
+{
+    int64_t steps = qcc_tile_steps(length).steps;
+    int64_t tile = (o / 16 * runs + run) * steps + e / QCC_TILE_BYTES;
+    int64_t byte = e % QCC_TILE_BYTES;
+    return tile * QCC_TILE_SIZE + byte / 4 * 64 + o % 16 * 4 + byte % 4;
+}
+
 int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
@@ -88,6 +106,9 @@ int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
     if (qcc_depthwise_quads(k, t, &q)) return q.columns * q.groups * s.cols * 4;
     if (k->anchor == QCC_ANCHOR_DEPTHWISE)
         return f32 ? s.taps * s.cols * 4 : (s.taps + 1) / 2 * s.cols * 4;
+    if (k->variant.tiles)
+        return round_up(s.outputs, 16) / 16 * s.runs * qcc_tile_steps(s.length).steps *
+               QCC_TILE_SIZE;
     int64_t element = f32 ? 4 : t->dot == QCC_DOT_MADD16 ? 2 : 1;
     int64_t length = f32 ? s.length : round_up(s.length, 4);
     return c->groups * s.panels * s.runs * length * s.cols * element;
@@ -145,6 +166,14 @@ static void pack_quads(int8_t *out, const Shape *s, const QccQuads *q, const int
             out[qcc_quad_weight(q, s->cols, tap, c)] = w[c * s->taps + tap];
 }
 
+static void pack_tiles(int8_t *out, const Shape *s, const int8_t *w)
+{
+    for (int64_t o = 0; o < s->outputs; o++)
+        for (int64_t run = 0; run < s->runs; run++)
+            for (int64_t e = 0; e < s->length; e++)
+                out[qcc_tile_weight(s->runs, s->length, o, run, e)] = *w++;
+}
+
 void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
 {
     const QccContractShape *c = &k->u.contract;
@@ -159,6 +188,10 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
     }
     if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
         pack_depthwise(out, &s, f32, w);
+        return;
+    }
+    if (k->variant.tiles) {
+        pack_tiles(out, &s, w);
         return;
     }
     int64_t depth = s.runs * s.length;

@@ -6,7 +6,9 @@
  *   i8, VNNI:    4 bytes a column
  *   i8, MADD16:  bytes 0 and 2 as two i16 a column, for all columns; then bytes 1 and 3 likewise
  *   f32:         one f32 a column
- * Tails of runs and of channels are filled with zeros. DEPTHWISE: see pack.c.
+ * With tiles (variant.tiles), 16 columns after 16 in the place of panels; of each run, 64 bytes
+ * after 64, a tile of 1 KiB: for each 4 bytes of the 64 the 16 columns side by side, 4 bytes a
+ * column. Tails of runs and of channels are filled with zeros. DEPTHWISE: see pack.c.
  */
 #ifndef QCC_BACKEND_PACK_H
 #define QCC_BACKEND_PACK_H
@@ -33,6 +35,16 @@ typedef struct QccQuads {
 bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q);
 /* Where the weight of channel o stands, in bytes; channels: as they are padded. */
 int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_t o);
+
+/* Tiles: K steps of a run of `length` bytes, and the bytes of one (as many as A gives for a pixel;
+ * a multiple of 4, less than 64 only where one step is the run). */
+typedef struct QccTileSteps {
+    int64_t steps, bytes;
+} QccTileSteps;
+QccTileSteps qcc_tile_steps(int64_t length);
+/* Where the weight of output o stands, element e of run `run` of `runs`, in bytes. */
+int64_t qcc_tile_weight(int64_t runs, int64_t length, int64_t o, int64_t run, int64_t e);
+enum { QCC_TILE_ROWS = 16, QCC_TILE_BYTES = 64, QCC_TILE_SIZE = 1024 };
 
 /* Bytes past the end of A that a kernel may read (and ignore). */
 enum { QCC_READ_SLACK = 64 };

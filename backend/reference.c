@@ -2,6 +2,8 @@
  *
  *   work unit -> box of the index space -> rows of the last dimension:
  *       accumulate, widen the arguments, evaluate the epilogue, narrow and store
+ *
+ * A unit of a kernel in tiles is no box: its pixels are boxes of their own.
  */
 #include "backend/reference.h"
 
@@ -120,6 +122,7 @@ static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f
     qcc_contract_runs(k, &runs, &length);
     int64_t run = panel * runs + (tap * s->ci + c) / length, e = (tap * s->ci + c) % length;
     if (f32) return (run * length + e) * cols + col;
+    if (k->variant.tiles) return qcc_tile_weight(runs, length, o, (tap * s->ci + c) / length, e);
     int64_t four = (run * ((length + 3) / 4) + e / 4) * cols * 4;
     if (r->t->dot == QCC_DOT_VNNI) return four + col * 4 + e % 4;
     return four + e % 2 * cols * 2 + col * 2 + e % 4 / 2;
@@ -360,6 +363,29 @@ static void run_box(Run *r, const Box *b)
     }
 }
 
+/* A block of tiles, pixel by pixel: those that are the tile's own. */
+static void run_tiles(Run *r, int64_t unit)
+{
+    const QccKernel *k = r->k;
+    const int64_t *e = k->extent;
+    const QccTiling g = qcc_kernel_tiling(k);
+    int64_t panels = qcc_kernel_panels(k, r->t->lanes), cols = (int64_t)k->variant.nr * r->t->lanes;
+    int64_t panel = k->variant.n_outer ? unit / g.blocks : unit % panels;
+    int64_t block = k->variant.n_outer ? unit % g.blocks : unit / panels;
+    int64_t end = (block + 1) * k->variant.tiles;
+    for (int64_t tile = block * k->variant.tiles; tile < end && tile < g.lines * g.tiles; tile++) {
+        int64_t line = tile / g.tiles, first = tile % g.tiles * g.rows;
+        for (int64_t p = first; p < first + g.rows && p < g.length; p++) {
+            Box b = {.from = {line / e[1], line % e[1], p}};
+            if (g.pitch) memcpy(b.from, (int64_t[]){line, p / g.pitch, p % g.pitch}, 3 * sizeof p);
+            if (b.from[2] >= e[2]) continue;
+            for (int d = 0; d < 3; d++) set_range(&b, d, b.from[d], 1, e[d]);
+            set_range(&b, 3, panel * cols, cols, e[3]);
+            run_box(r, &b);
+        }
+    }
+}
+
 void qcc_kernel_reference(const QccKernel *k, const QccTarget *t, void *const *arg, int64_t begin,
                           int64_t end, QccArena *scratch)
 {
@@ -368,6 +394,10 @@ void qcc_kernel_reference(const QccKernel *k, const QccTarget *t, void *const *a
     r.acc = qcc_alloc_array(scratch, r.columns, 8);
     r.result = qcc_alloc_array(scratch, r.columns, 8);
     for (int64_t unit = begin; unit < end; unit++) {
+        if (k->anchor == QCC_ANCHOR_CONTRACT && k->variant.tiles) {
+            run_tiles(&r, unit);
+            continue;
+        }
         Box b = box_of(&r, unit);
         run_box(&r, &b);
     }

@@ -5,6 +5,7 @@
  * compiles for every row. LLVM ends the process on an unnatural mix of features, hence whole
  * microarchitecture levels (x86-64 psABI) and models that were built, never features one by one.
  */
+#define _GNU_SOURCE /* syscall */
 #include "backend/target.h"
 
 #include <string.h>
@@ -18,7 +19,9 @@ enum {
     HOST_VBMI = 1 << 4,     /* AVX512 VBMI, VBMI2, IFMA, BITALG, VPOPCNTDQ, and GFNI, VAES,
                                VPCLMULQDQ, which Ice Lake and Zen 4 brought together */
     HOST_AVX_VNNI = 1 << 5, /* AVX_VNNI, and GFNI, VAES, VPCLMULQDQ (Alder Lake) */
-    HOST_ALL = (1 << 6) - 1
+    HOST_AMX = 1 << 6, /* AMX TILE, INT8, BF16, and AVX512 FP16, BF16, AVX_VNNI (Sapphire Rapids),
+                          and tiles saved by the OS, for this process */
+    HOST_ALL = (1 << 7) - 1
 };
 
 /* Worst first. -prefer-256-bit: the emitter writes 512-bit vectors and means them. */
@@ -84,9 +87,34 @@ static const QccTarget targets[] = {
         .byte_tables = true,
         .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI | HOST_VBMI,
     },
+    {
+        .name = "x86-64-v4+vnni+vbmi+amx",
+        .cpu = "sapphirerapids",
+        .features = "-prefer-256-bit",
+        .lanes = 16,
+        .registers = 32,
+        .dot = QCC_DOT_VNNI,
+        .tiles = QCC_TILES_AMX,
+        .fma = true,
+        .byte_tables = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI | HOST_VBMI | HOST_AMX,
+    },
+    /* For tests only. */
+    {
+        .name = "x86-64-v4+vnni+vbmi+tiles",
+        .cpu = "icelake-client",
+        .features = "-prefer-256-bit",
+        .lanes = 16,
+        .registers = 32,
+        .dot = QCC_DOT_VNNI,
+        .tiles = QCC_TILES_MEMORY,
+        .fma = true,
+        .byte_tables = true,
+        .needs = HOST_V2 | HOST_V3 | HOST_V4 | HOST_VNNI | HOST_VBMI,
+    },
 };
 
-enum { TARGET_COUNT = sizeof targets / sizeof targets[0] };
+enum { TESTED_COUNT = sizeof targets / sizeof targets[0], TARGET_COUNT = TESTED_COUNT - 1 };
 
 const QccTarget *qcc_targets(int *n)
 {
@@ -94,9 +122,15 @@ const QccTarget *qcc_targets(int *n)
     return targets;
 }
 
+const QccTarget *qcc_targets_tested(int *n)
+{
+    *n = TESTED_COUNT;
+    return targets;
+}
+
 const QccTarget *qcc_target_find(const char *name)
 {
-    for (int i = 0; i < TARGET_COUNT; i++)
+    for (int i = 0; i < TESTED_COUNT; i++)
         if (strcmp(targets[i].name, name) == 0) return &targets[i];
     return NULL;
 }
@@ -104,6 +138,10 @@ const QccTarget *qcc_target_find(const char *name)
 #if defined(__x86_64__)
 
 #include <cpuid.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -151,6 +189,12 @@ static const CpuidBit cpuid_bits[] = {
     {HOST_AVX_VNNI, 7, 0, ECX, 9},     /* VAES */
     {HOST_AVX_VNNI, 7, 0, ECX, 10},    /* VPCLMULQDQ */
     {HOST_AVX_VNNI, 7, 1, EAX, 4},     /* AVX_VNNI */
+    {HOST_AMX, 7, 0, EDX, 22},         /* AMX_BF16 */
+    {HOST_AMX, 7, 0, EDX, 23},         /* AVX512_FP16 */
+    {HOST_AMX, 7, 0, EDX, 24},         /* AMX_TILE */
+    {HOST_AMX, 7, 0, EDX, 25},         /* AMX_INT8 */
+    {HOST_AMX, 7, 1, EAX, 4},          /* AVX_VNNI */
+    {HOST_AMX, 7, 1, EAX, 5},          /* AVX512_BF16 */
 };
 
 /* Register state that the kernel must save for a group, as bits of XCR0. */
@@ -160,8 +204,22 @@ static const struct {
 } saved_state[] = {
     {HOST_V3, 0x06}, /* xmm, ymm */
     {HOST_V4, 0xe6}, /* and masks, upper zmm, zmm 16..31 */
-    {HOST_VNNI, 0xe6}, {HOST_VBMI, 0xe6}, {HOST_AVX_VNNI, 0x06},
+    {HOST_VNNI, 0xe6},     {HOST_VBMI, 0xe6},
+    {HOST_AVX_VNNI, 0x06}, {HOST_AMX, 0x600e6}, /* and the tiles and their configuration */
 };
+
+/* Whether this process may use tiles. Linux grants their 8 KiB of state on demand, for good and for
+ * all threads; it refuses when a thread has a signal stack that could not hold them. Asking again
+ * for what was granted changes nothing, so nothing is remembered here. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* asm/prctl.h: ARCH_REQ_XCOMP_PERM */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
 
 static uint64_t read_xcr0(void)
 {
@@ -184,6 +242,7 @@ uint32_t qcc_host_features(void)
     uint64_t xcr0 = read_xcr0();
     for (size_t i = 0; i < sizeof saved_state / sizeof saved_state[0]; i++)
         if ((xcr0 & saved_state[i].xcr0) != saved_state[i].xcr0) features &= ~saved_state[i].group;
+    if ((features & HOST_AMX) && !may_use_tiles()) features &= ~(uint32_t)HOST_AMX;
     return features;
 }
 

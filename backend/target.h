@@ -10,6 +10,13 @@ typedef enum QccDot {
     QCC_DOT_VNNI    /* vpdpbusd */
 } QccDot;
 
+/* Whether products of bytes may go by tiles (AMX-INT8). */
+typedef enum QccTiles {
+    QCC_TILES_NONE,
+    QCC_TILES_AMX,
+    QCC_TILES_MEMORY /* the same steps on tiles in memory, by vectors: for tests */
+} QccTiles;
+
 struct QccTarget {
     const char *name;     /* "x86-64-v4+vnni" */
     const char *cpu;      /* LLVM's CPU model */
@@ -17,6 +24,7 @@ struct QccTarget {
     int lanes;            /* f32 per vector register: 4, 8, 16 */
     int registers;        /* vector registers: 16, 32 */
     QccDot dot;
+    QccTiles tiles;
     bool fma;         /* false: f32 fma is emulated (right, slow) */
     bool byte_tables; /* vpermi2b: tables of bytes fit in registers */
     uint32_t needs;   /* bits of qcc_host_features */
@@ -24,8 +32,13 @@ struct QccTarget {
 
 /* All bundles, worst first; the order is the order of preference. *n receives the count. */
 const QccTarget *qcc_targets(int *n);
+/* The same, and behind them those that are there for tests only: none of these is ever preferred.
+ */
+const QccTarget *qcc_targets_tested(int *n);
+/* By name, those for tests included; NULL: there is none. */
 const QccTarget *qcc_target_find(const char *name);
-/* What this CPU and kernel offer, as bits; see target.c. */
+/* What this CPU and kernel offer, as bits; see target.c. Asks the kernel for the state of tiles,
+ * which it grants to the whole process, once and for all, or refuses. */
 uint32_t qcc_host_features(void);
 bool qcc_target_runs_here(const QccTarget *t);
 /* The best bundle of this machine; NULL when not even the first one runs. */

@@ -5,7 +5,8 @@
  *
  * The model counts issue slots of a core that does two loads and two multiplies a cycle; it was
  * checked against measurements of 5x4, 6x4 and 12x2 blocks of vpdpbusd, which all reach 95 % and
- * more of the peak, while blocks that outgrow the registers lose half.
+ * more of the peak, while blocks that outgrow the registers lose half. Products in tiles have a
+ * model of their own, in cycles, and are taken where it says less.
  */
 #include "backend/variant.h"
 
@@ -23,6 +24,19 @@ enum {
     BLOCK_COST = 12,  /* addresses, branches, first loads of a block */
     MAX_MR = 12,
     MAX_NR = 4,
+    /* Tiles, as measured on Emerald Rapids. A multiply takes a cycle a pixel. */
+    TILE_LATENCY = 52,         /* cycles until a sum can be added to again */
+    TILE_BLOCK = 60,           /* addresses, first loads */
+    FEW_PIXELS = 4,            /* fewer than this in a tile: bound by memory, and not by tiles */
+    TILE_L1_BYTES = 40 * 1024, /* of 48 */
+    L2_BYTES = 1536 * 1024,    /* which weights and activations have to share */
+    CYCLE = 16, /* of these units in a cycle: what a row of 64 bytes adds to a K step */
+    ROW_L1 = 3,
+    ROW_L2 = 9,
+    ROW_FAR = 100,
+    TILE_STEPS = 4096, /* along K, at most: code has a table of them */
+    CARRYING = 12,     /* K steps over which the epilogue of a block is spread */
+    CARRIED = 8,       /* pixels of it that go with one K step, at most */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -45,6 +59,112 @@ static int64_t block_cost(int64_t mr, int64_t nr, int64_t groups, bool madd)
     int64_t load = mr + nr + (madd ? mr + nr : 0); /* mask and shift of A's bytes, more of B */
     int64_t step = max_i64(max_i64(multiply, load), LATENCY);
     return groups * step + mr * nr * OUTPUT_COST + BLOCK_COST;
+}
+
+static bool loads_by_index(const QccExpr *x)
+{
+    for (int i = 0; x && i < x->n; i++)
+        if (x->node[i].op == QCC_EX_load) return true;
+    return false;
+}
+
+bool qcc_tiles_fit(const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    if (t->tiles == QCC_TILES_NONE || k->anchor != QCC_ANCHOR_CONTRACT) return false;
+    for (int i = 0; i < k->rank; i++)
+        if (k->extent[i] == 0) return false;
+    if (k->arg[1].dtype != QCC_U8 || k->arg[2].dtype != QCC_I8 || c->groups != 1) return false;
+    /* Results that are dropped still have to be computed and to lie somewhere. */
+    if (k->arg[0].stride[3] != 1 || loads_by_index(k->epilogue)) return false;
+    int64_t runs, length;
+    qcc_contract_runs(k, &runs, &length);
+    return runs * qcc_tile_steps(length).steps <= TILE_STEPS;
+}
+
+bool qcc_tiles_fit_flat(const QccKernel *k)
+{
+    const QccContractShape *c = &k->u.contract;
+    int64_t down = c->stride_h * c->a_h, right = c->stride_w * c->a_w;
+    return k->extent[1] > 1 && right > 0 && down % right == 0 && down / right >= k->extent[2] &&
+           down / right <= INT32_MAX / k->extent[1];
+}
+
+void qcc_tiles_shape(QccKernel *k, int mt, int nt, bool flat)
+{
+    QccVariant *v = &k->variant;
+    *v = (QccVariant){.mr = mt, .nr = nt, .tiles = mt, .flat = flat, .unroll = 4};
+    int64_t length = qcc_kernel_tiling(k).length;
+    v->mr = mt * (int)ceil_div(length, ceil_div(length, QCC_TILE_ROWS));
+}
+
+/* K steps of a kernel in tiles. */
+static int64_t tile_steps(const QccKernel *k)
+{
+    int64_t runs, length;
+    qcc_contract_runs(k, &runs, &length);
+    return runs * qcc_tile_steps(length).steps;
+}
+
+/* What a row of 64 bytes adds to a K step, by how much is read how often. */
+static int64_t row_cost(int64_t bytes, int64_t times)
+{
+    if (bytes <= TILE_L1_BYTES) return ROW_L1;
+    return bytes <= L2_BYTES || times == 1 ? ROW_L2 : ROW_FAR;
+}
+
+/* Cycles of the whole kernel; settles which operand is read past L1. Either blocks pass over a
+ * panel of B, which stays in L1, and read A anew for each panel: that pays for one tap only, others
+ * find in L1 what the first one brought. Or panels pass over a block of A. */
+static int64_t tile_cost(QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    QccVariant *v = &k->variant;
+    QccTiling g = qcc_kernel_tiling(k);
+    int64_t steps = tile_steps(k), panels = qcc_kernel_panels(k, t->lanes);
+    int64_t taps = max_i64(1, c->kh * c->kw / (c->stride_h * c->stride_w));
+    int64_t a = k->extent[0] * k->extent[1] * c->stride_h * k->extent[2] * c->stride_w * c->ci;
+    int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = qcc_pack_size(k, t);
+    int64_t a_row, b_row;
+    if (v->n_outer || panels == 1) {
+        a_row = ROW_L1 + (row_cost(a, panels) - ROW_L1) / taps;
+        b_row = row_cost(v->nr * steps * QCC_TILE_SIZE, g.blocks);
+        v->stream = taps == 1 && a_row > ROW_L1 ? QCC_STREAM_A : QCC_STREAM_NONE;
+    } else {
+        a_row = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * panels : taps);
+        b_row = row_cost(b + a_block, g.blocks);
+        v->stream = b_row > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
+    }
+    int64_t multiply = max_i64(v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
+    int64_t step = multiply + v->mr * a_row + v->nr * QCC_TILE_ROWS * b_row;
+    int64_t epilogue = (int64_t)v->mr * v->nr * OUTPUT_COST / 2 * CYCLE;
+    return g.blocks * panels * (max_i64(steps * step, epilogue) / CYCLE + TILE_BLOCK);
+}
+
+/* The best blocks of tiles, if they cost less than so many issue slots: two of them are a cycle. */
+static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
+{
+    static const struct {
+        int mt, nt, handicap; /* per cent, as for n_outer: no measurement speaks for it */
+    } blocks[] = {{2, 2, 0},  {1, 4, 0},  {1, 3, 10}, {4, 1, 10},
+                  {3, 1, 10}, {1, 2, 10}, {2, 1, 10}, {1, 1, 10}};
+    QccVariant best = k->variant;
+    int64_t least = slots / 2, orders = 2;
+    for (int flat = 0; flat < 1 + qcc_tiles_fit_flat(k); flat++) {
+        for (size_t i = 0; i < orders * sizeof blocks / sizeof *blocks; i++) {
+            qcc_tiles_shape(k, blocks[i / 2].mt, blocks[i / 2].nt, flat);
+            if (k->variant.mr / k->variant.tiles < FEW_PIXELS) continue;
+            k->variant.n_outer = i % 2 == 1;
+            int64_t cost = tile_cost(k, t) / 100 * (100 + blocks[i / 2].handicap + i % 2 * 5);
+            if (cost >= least) continue;
+            least = cost;
+            best = k->variant;
+        }
+    }
+    int64_t carrying = max_i64(1, min_i64(tile_steps(k) - 1, CARRYING));
+    best.spread = (int)min_i64(ceil_div(best.mr, carrying), CARRIED);
+    if (!best.tiles) best.spread = 0;
+    k->variant = best;
 }
 
 static void choose_contract(QccKernel *k, const QccTarget *t)
@@ -111,6 +231,7 @@ static void choose_contract(QccKernel *k, const QccTarget *t)
     int64_t again_b = b_bytes > L1_BYTES ? b_bytes * chunks : b_bytes;
     int64_t again_a = a_bytes > L1_BYTES ? a_bytes * panels : a_bytes;
     v->n_outer = again_a + b_bytes < again_b + a_bytes;
+    if (qcc_tiles_fit(k, t)) choose_tiles(k, t, k->extent[0] * k->extent[1] * best);
 }
 
 void qcc_choose_variant(QccKernel *k, const QccTarget *t)

@@ -5,8 +5,18 @@
 #include "backend/target.h"
 
 /* Fills k->variant from the rest of the description; deterministic, and free of LLVM. CONTRACT:
- * mr * nr + nr + 1 <= t->registers, chunk is a multiple of mr. DEPTHWISE and POOL: mr pixels by nr
- * vectors of channels. MAP and ROWS have nothing to choose: all zero. */
+ * mr * nr + nr + 1 <= t->registers, chunk is a multiple of mr; or tiles. DEPTHWISE and POOL: mr
+ * pixels by nr vectors of channels. MAP and ROWS have nothing to choose: all zero. */
 void qcc_choose_variant(QccKernel *k, const QccTarget *t);
+
+/* Whether the kernel can go by the target's tiles: a contraction of bytes in one group, whose
+ * results lie channel by channel, and whose epilogue may be given any sum (nothing is loaded by
+ * index). */
+bool qcc_tiles_fit(const QccKernel *k, const QccTarget *t);
+/* Whether its tiles may run on over the ends of rows. */
+bool qcc_tiles_fit_flat(const QccKernel *k);
+/* Sets the variant to blocks of mt tiles of pixels x nt of channels (at most four together), whose
+ * epilogue stands behind them. */
+void qcc_tiles_shape(QccKernel *k, int mt, int nt, bool flat);
 
 #endif

@@ -48,6 +48,24 @@ int64_t qcc_kernel_panels(const QccKernel *k, int lanes)
     return groups * ceil_div(k->extent[3] / groups, (int64_t)k->variant.nr * lanes);
 }
 
+QccTiling qcc_kernel_tiling(const QccKernel *k)
+{
+    const QccContractShape *c = &k->u.contract;
+    const QccVariant *v = &k->variant;
+    QccTiling t = {.lines = k->extent[0] * k->extent[1], .length = k->extent[2]};
+    assert(k->anchor == QCC_ANCHOR_CONTRACT && v->tiles > 0 && v->mr % v->tiles == 0);
+    if (v->flat) {
+        t.pitch = c->stride_h * c->a_h / (c->stride_w * c->a_w);
+        t.lines = k->extent[0];
+        t.length = (k->extent[1] - 1) * t.pitch + k->extent[2];
+    }
+    t.rows = v->mr / v->tiles;
+    t.tiles = ceil_div(t.length, t.rows);
+    t.blocks = ceil_div(t.lines * t.tiles, v->tiles);
+    assert(t.rows <= t.length);
+    return t;
+}
+
 int64_t qcc_kernel_work(const QccKernel *k, int lanes)
 {
     const int64_t *e = k->extent;
@@ -61,6 +79,7 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes)
     case QCC_ANCHOR_ROWS: return space(k) / e[k->rank - 1];
     case QCC_ANCHOR_CONTRACT: break;
     }
+    if (k->variant.tiles > 0) return qcc_kernel_tiling(k).blocks * qcc_kernel_panels(k, lanes);
     int64_t chunk = k->variant.chunk > 0 ? k->variant.chunk : e[2];
     return e[0] * e[1] * ceil_div(e[2], chunk) * qcc_kernel_panels(k, lanes);
 }
@@ -125,6 +144,18 @@ static void print_rows(QccBuf *buf, const QccRowShape *r)
     }
 }
 
+static void print_variant(QccBuf *buf, const QccVariant *v)
+{
+    static const char *const streams[] = {
+        [QCC_STREAM_NONE] = "", [QCC_STREAM_A] = " stream a", [QCC_STREAM_B] = " stream b"};
+    qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s", v->mr, v->nr, v->unroll,
+                   v->chunk, v->n_outer ? "n-outer" : "m-outer");
+    if (v->tiles)
+        qcc_buf_printf(buf, " tiles %d%s spread %d%s", v->tiles, v->flat ? " flat" : "", v->spread,
+                       streams[v->stream]);
+    qcc_buf_puts(buf, "\n");
+}
+
 void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant)
 {
     qcc_buf_printf(buf, "kernel %s\n", anchor_name[k->anchor]);
@@ -145,10 +176,7 @@ void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant)
         qcc_buf_puts(buf, "\n");
     }
     if (k->epilogue) print_expr(buf, "epilogue", k->epilogue);
-    const QccVariant *v = &k->variant;
-    if (variant)
-        qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s\n", v->mr, v->nr, v->unroll,
-                       v->chunk, v->n_outer ? "n-outer" : "m-outer");
+    if (variant) print_variant(buf, &k->variant);
 }
 
 static void title_window(QccBuf *buf, int64_t kh, int64_t kw, int64_t sh, int64_t sw)

@@ -91,6 +91,10 @@ typedef struct QccRowShape {
     bool reduced;
 } QccRowShape;
 
+/* The operand of a product that is not worth a place in L1, since it comes from beyond each time.
+ */
+typedef enum QccStream { QCC_STREAM_NONE, QCC_STREAM_A, QCC_STREAM_B } QccStream;
+
 /* The choice among byte-identical codes for a kernel; part of the text behind the key. */
 typedef struct QccVariant {
     int mr;       /* outputs (pixels) held at once */
@@ -98,7 +102,25 @@ typedef struct QccVariant {
     int unroll;   /* K steps per loop iteration */
     int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row */
     bool n_outer; /* output channels are the outer loop */
+    /* CONTRACT of bytes on a target with tiles: */
+    int tiles;  /* that the mr pixels are divided into, at most 16 pixels each; 0: vectors */
+    bool flat;  /* the pixels of an image are one row, with what lies between its rows */
+    int spread; /* pixels a K step whose epilogue the next block's K steps carry along; 0: each
+                   block's epilogue stands behind it */
+    QccStream stream; /* the operand that is loaded past L1 */
 } QccVariant;
+
+/* How the pixels of a kernel lie in tiles. Tile t of a line holds the `rows` positions from
+ * min(t * rows, length - rows) on; a tile that had to move back holds pixels of its neighbour,
+ * whose results are made once. A block is `tiles` tiles in a row, over the ends of lines. */
+typedef struct QccTiling {
+    int64_t lines;  /* output rows, or (flat) images */
+    int64_t length; /* positions of a line */
+    int64_t pitch;  /* flat: positions from row to row; those past the row's end are no pixels */
+    int64_t rows;   /* positions of a tile */
+    int64_t tiles;  /* of a line */
+    int64_t blocks; /* of the kernel */
+} QccTiling;
 
 typedef struct QccKernel {
     QccAnchor anchor;
@@ -123,10 +145,14 @@ typedef struct QccKernel {
 typedef void QccKernelFn(void *const *arg, int64_t begin, int64_t end);
 #define QCC_KERNEL_SYMBOL "qcc_kernel"
 
+/* The tiling that a variant with tiles says. */
+QccTiling qcc_kernel_tiling(const QccKernel *k);
+
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
  * MAP: the first extent (rank 1: blocks of 4096); POOL, DEPTHWISE: n * oh; ROWS: rows;
  * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
- * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. Nothing to do: 0. */
+ * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. With tiles: blocks of tiles
+ * in the place of chunks, oh, n. Nothing to do: 0. */
 int64_t qcc_kernel_work(const QccKernel *k, int lanes);
 
 /* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two

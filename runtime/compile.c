@@ -398,9 +398,9 @@ static void list_targets(QccBuf *b, bool names_only)
         bool here = qcc_target_runs_here(&t[i]);
         if (names_only && here) qcc_buf_printf(b, "%s\n", t[i].name);
         if (!names_only)
-            qcc_buf_printf(b, "%-20s %2d lanes, %2d registers, %s%s%s\n", t[i].name, t[i].lanes,
+            qcc_buf_printf(b, "%-24s %2d lanes, %2d registers, %s%s%s%s\n", t[i].name, t[i].lanes,
                            t[i].registers, t[i].dot == QCC_DOT_VNNI ? "vnni" : "madd16",
-                           t[i].byte_tables ? ", byte tables" : "",
+                           t[i].byte_tables ? ", byte tables" : "", t[i].tiles ? ", tiles" : "",
                            !here                        ? ", not on this machine"
                            : &t[i] == qcc_target_host() ? ", the default here"
                                                         : "");

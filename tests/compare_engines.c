@@ -164,7 +164,7 @@ static void compare(Comparison *c, Engine *engine, int n, const char *input)
 static int open_engines(Comparison *c, Engine *engine, const Arguments *a)
 {
     int ntarget, n = 0;
-    const QccTarget *target = qcc_targets(&ntarget);
+    const QccTarget *target = qcc_targets_tested(&ntarget);
     for (int i = 0; i < ntarget; i++) {
         bool wanted = a->ntarget == 0;
         for (int k = 0; k < a->ntarget; k++) wanted |= strcmp(a->target[k], target[i].name) == 0;

@@ -98,6 +98,21 @@ static void random_epilogue(Case *c, bool f32)
 /* ---- random anchors ----------------------------------------------------------------------------
  */
 
+/* Any tiles that the kernel can go by; false: it cannot. */
+static bool random_tiles(Case *c, const QccTarget *t)
+{
+    static const int blocks[][2] = {{2, 2}, {1, 4}, {4, 1}, {1, 3}, {3, 1}, {1, 2}, {2, 1}, {1, 1}};
+    QccKernel *k = &c->k;
+    if (!qcc_tiles_fit(k, t)) return false;
+    const int *block = blocks[pick(c, 0, 7)];
+    qcc_tiles_shape(k, block[0], block[1], qcc_tiles_fit_flat(k) && pick(c, 0, 1));
+    k->variant.unroll = (int)pick(c, 1, 4);
+    k->variant.n_outer = pick(c, 0, 1);
+    k->variant.spread = (int)pick(c, 0, 9);
+    k->variant.stream = (QccStream)pick(c, QCC_STREAM_NONE, QCC_STREAM_B);
+    return true;
+}
+
 static void random_contract(Case *c, const QccTarget *t)
 {
     QccKernel *k = &c->k;
@@ -116,6 +131,7 @@ static void random_contract(Case *c, const QccTarget *t)
     if (pick(c, 0, 3) == 0) s->groups = pick(c, 2, 3);
     if (pick(c, 0, 7) == 0) s->kw = pick(c, 4, 7);
     if (strided) s->kh = s->kw = s->groups = 1;
+    if (t->tiles && pick(c, 0, 1)) s->ci = pick(c, 20, s->kh * s->kw > 4 ? 90 : 300);
     int64_t outputs = pick(c, 1, pick(c, 0, 3) ? 40 : 140);
     if (deep) {
         s->groups = outputs;
@@ -125,7 +141,7 @@ static void random_contract(Case *c, const QccTarget *t)
     k->nanchor = 2;
     k->extent[0] = pick(c, 1, 2);
     k->extent[1] = pick(c, 1, 3);
-    k->extent[2] = pick(c, 1, 29);
+    k->extent[2] = pick(c, 1, t->tiles ? 50 : 29);
     k->extent[3] = deep ? outputs : outputs * s->groups;
     s->a_w = deep ? outputs : s->ci * s->groups;
     if (pick(c, 0, 3) == 0) s->a_w += pick(c, 1, 7);
@@ -149,6 +165,7 @@ static void random_contract(Case *c, const QccTarget *t)
     random_epilogue(c, f32);
     qcc_choose_variant(k, t);
     if (pick(c, 0, 1)) return;
+    if (t->tiles && random_tiles(c, t)) return;
     k->variant.mr = (int)pick(c, 1, 6);
     k->variant.nr = (int)pick(c, 1, 4);
     k->variant.unroll = (int)pick(c, 1, 4);

@@ -324,6 +324,11 @@ void emit_contract(QccEmit *e)
                       qcc_dtype_name(a), qcc_dtype_name(b));
     if (c->b_strided && (!t.f32 || c->kh * c->kw * c->groups != 1))
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for f32 matrix products only");
+    if (qcc_kernel_work(k, e->lanes) == 0) return;
+    if (k->variant.tiles) {
+        emit_product(e);
+        return;
+    }
     if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 4 > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
     t.dot = t.f32 ? &dots_f32[e->t->fma] : &dots_i8[e->t->dot];
@@ -336,7 +341,6 @@ void emit_contract(QccEmit *e)
     if (t.chunk < ow && t.chunk % t.mr)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "chunks of %lld pixels in blocks of %d",
                       (long long)t.chunk, t.mr);
-    if (qcc_kernel_work(k, e->lanes) == 0) return;
     t.chunks = (ow + t.chunk - 1) / t.chunk;
     qcc_contract_runs(k, &t.runs, &t.length);
     t.steps = (t.length + t.dot->a_elements - 1) / t.dot->a_elements;

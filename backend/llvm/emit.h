@@ -2,6 +2,7 @@
  *
  *   module.c     opens a context, calls the anchor's emitter, verifies, writes the object
  *   contract.c depthwise.c pool.c map.c rows.c      one anchor each
+ *   product.c    contractions in tiles              tile.c     what is done with tiles
  *   expr.c       an epilogue over vectors           store.c    narrowing and storing
  *   memory.c     loads of whole and partial vectors emit.c     loops, constants, intrinsics
  *   block.c      epilogues of blocks of pixels x channels    turn.c   transposes in registers
@@ -166,9 +167,35 @@ Val emit_pairs(QccEmit *e, Val acc, Val a, Val b);
 /* acc + the products of u8 by i8, added four and four into i32 lanes: vpdpbusd. All are i32. */
 Val emit_quad(QccEmit *e, Val acc, Val a, Val b);
 
+/* ---- tile.c: the tiles of AMX, or tiles in memory (target.tiles) ------------------------------
+ */
+
+enum { EMIT_TILES = 8 };
+typedef struct EmitTiles {
+    int rows[EMIT_TILES], bytes[EMIT_TILES]; /* of a row; multiples of 4, 0: a tile not used */
+    Val memory;                              /* where the tiles are, if in memory */
+} EmitTiles;
+
+/* Gives the tiles their shapes, up to emit_tiles_release; they hold nothing yet. Stands in the
+ * function's first block. */
+void emit_tiles_configure(QccEmit *e, EmitTiles *t);
+void emit_tiles_release(QccEmit *e);
+void emit_tile_zero(QccEmit *e, const EmitTiles *t, int tile);
+/* All rows of a tile, `stride` bytes apart. past_l1: what is read will not soon be read again. */
+void emit_tile_load(QccEmit *e, const EmitTiles *t, int tile, Val p, int64_t stride, bool past_l1);
+void emit_tile_store(QccEmit *e, const EmitTiles *t, int tile, Val p, int64_t stride);
+/* c[row][column] += a[row][k] * b[k / 4][column][k % 4]: u8 by i8 into i32. */
+void emit_tile_multiply(QccEmit *e, const EmitTiles *t, int c, int a, int b);
+
+/* Bytes of the stack, and constant bytes in the object; at addresses divisible by 64. The former
+ * stands in the function's first block. */
+Val emit_stack(QccEmit *e, int64_t bytes);
+Val emit_constant_bytes(QccEmit *e, const void *data, size_t size);
+
 /* ---- anchors --------------------------------------------------------------------------------- */
 
 void emit_contract(QccEmit *e);
+void emit_product(QccEmit *e); /* a contraction whose variant says tiles */
 void emit_depthwise(QccEmit *e);
 void emit_pool(QccEmit *e);
 void emit_map(QccEmit *e);

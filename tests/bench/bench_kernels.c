@@ -69,6 +69,27 @@ PEAK(peak_vnni, STEP_VNNI, 128)
 PEAK(peak_v3_f32, STEP_FMA_YMM, 16)
 PEAK(peak_v4_f32, STEP_FMA_ZMM, 32)
 
+/* Four chains of tiles in registers. */
+static double peak_amx(void)
+{
+    enum { TILE_ROUNDS = ROUNDS / 16 };
+    uint8_t config[64] __attribute__((aligned(64))) = {1};
+    for (int i = 0; i < 8; i++) {
+        config[16 + 2 * i] = 64;
+        config[48 + i] = 16;
+    }
+    __asm__ volatile("ldtilecfg %0" ::"m"(config));
+    double t = now();
+    for (int r = 0; r < TILE_ROUNDS; r++)
+        __asm__ volatile("tdpbusd %tmm6, %tmm4, %tmm0\n"
+                         "tdpbusd %tmm7, %tmm4, %tmm1\n"
+                         "tdpbusd %tmm6, %tmm5, %tmm2\n"
+                         "tdpbusd %tmm7, %tmm5, %tmm3\n");
+    t = now() - t;
+    __asm__ volatile("tilerelease");
+    return TILE_ROUNDS * 4.0 * 16 * 16 * 64 * 2 / t / 1e9;
+}
+
 typedef struct Peak {
     const char *target;
     double (*i8)(void), (*f32)(void); /* GOP/s; NULL: not measured */
@@ -81,6 +102,7 @@ static const Peak peaks[] = {
     {"x86-64-v4", peak_v4_i8, peak_v4_f32},
     {"x86-64-v4+vnni", peak_vnni, peak_v4_f32},
     {"x86-64-v4+vnni+vbmi", peak_vnni, peak_v4_f32},
+    {"x86-64-v4+vnni+vbmi+amx", peak_amx, peak_v4_f32},
 };
 
 /* ---- layers ------------------------------------------------------------------------------------

@@ -324,7 +324,7 @@ static void execute(Run *run)
 static Run *add_runs(const Sample *s, Codes *codes, Run *run)
 {
     int ntarget;
-    const QccTarget *target = qcc_targets(&ntarget);
+    const QccTarget *target = qcc_targets_tested(&ntarget);
     for (int i = 0; i < 2 * ntarget; i++) {
         if (i % 2 == 1 && !qcc_target_runs_here(&target[i / 2])) continue;
         *run = (Run){.sample = s, .taps = i % 2 == 1};
@@ -345,7 +345,7 @@ static Run *add_runs(const Sample *s, Codes *codes, Run *run)
 static void check_batch(uint64_t first, uint64_t n)
 {
     int ntarget, nsample = 0;
-    qcc_targets(&ntarget);
+    qcc_targets_tested(&ntarget);
     Codes codes = {.arena = qcc_arena_new(&mem)};
     Sample *sample = QCC_NEW_ARRAY(codes.arena, (int64_t)n * FORMS, Sample);
     Run *run = QCC_NEW_ARRAY(codes.arena, (int64_t)n * FORMS * 2 * ntarget, Run), *end = run;
@@ -402,7 +402,7 @@ int main(void)
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGILL, &action, NULL);
     int ntarget;
-    const QccTarget *target = qcc_targets(&ntarget);
+    const QccTarget *target = qcc_targets_tested(&ntarget);
     for (int i = 0; i < ntarget; i++)
         if (!qcc_target_runs_here(&target[i]))
             printf("%s: compiled only, this machine does not run it\n", target[i].name);

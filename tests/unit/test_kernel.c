@@ -103,6 +103,18 @@ static void check_text(void)
     ck_assert_int_eq(strncmp(buf.data, conv_text, sizeof conv_text - 1), 0);
     ck_assert_str_eq(buf.data + sizeof conv_text - 1,
                      "variant mr 6 nr 2 unroll 4 chunk 12 n-outer\n");
+    k->variant = (QccVariant){.mr = 28,
+                              .nr = 2,
+                              .unroll = 4,
+                              .tiles = 2,
+                              .flat = true,
+                              .spread = 3,
+                              .stream = QCC_STREAM_B};
+    buf.len = 0;
+    qcc_kernel_print(&buf, k, true);
+    ck_assert_str_eq(
+        buf.data + sizeof conv_text - 1,
+        "variant mr 28 nr 2 unroll 4 chunk 0 m-outer tiles 2 flat spread 3 stream b\n");
     buf.len = 0;
     qcc_kernel_title(&buf, k);
     ck_assert_str_eq(buf.data, "conv 1x7x9x20 k3x2 u8");
@@ -123,6 +135,9 @@ static void check_work(void)
     ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7 * 3 * 4);
     k->variant.chunk = 0;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7 * 1 * 4);
+    /* 14 rows of 9 pixels in tiles of 5 are 28 tiles, in blocks of two. */
+    k->variant = (QccVariant){.mr = 10, .nr = 2, .tiles = 2};
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 14 * 4);
     k->anchor = QCC_ANCHOR_POOL;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
     k->anchor = QCC_ANCHOR_ROWS;
@@ -156,6 +171,12 @@ START_TEST(test_targets)
                           t[j].name);
         if (qcc_target_runs_here(&t[i])) ck_assert(qcc_target_host() >= &t[i]);
     }
+    /* Those for tests are found by name, and never offered or preferred. */
+    int tested;
+    ck_assert_ptr_eq(qcc_targets_tested(&tested), t);
+    ck_assert_int_gt(tested, n);
+    for (int i = n; i < tested; i++) ck_assert_ptr_eq(qcc_target_find(t[i].name), &t[i]);
+    if (qcc_target_host()) ck_assert(qcc_target_host() < &t[n]);
     ck_assert_ptr_null(qcc_target_find("x86-64-v5"));
     if (qcc_target_host()) ck_assert(qcc_target_runs_here(qcc_target_host()));
 }
@@ -163,8 +184,8 @@ END_TEST
 
 static void check_variants(void)
 {
-    int n;
-    const QccTarget *t = qcc_targets(&n);
+    int n, in_tiles = 0;
+    const QccTarget *t = qcc_targets_tested(&n);
     QccRandom r;
     qcc_random_init(&r, 7);
     for (int i = 0; i < 400; i++) {
@@ -179,12 +200,22 @@ static void check_variants(void)
         ck_assert_int_ge(v.mr, 1);
         ck_assert_int_ge(v.nr, 1);
         ck_assert_int_ge(v.unroll, 1);
-        ck_assert_int_ge(v.chunk, 0);
-        ck_assert_int_eq(v.chunk % v.mr, 0);
-        ck_assert_int_le(v.mr * v.nr + v.nr + 1, target->registers);
+        if (v.tiles) {
+            ck_assert(target->tiles && groups == 1 && k->arg[1].dtype == QCC_U8);
+            ck_assert_int_eq(v.mr % v.tiles, 0);
+            ck_assert_int_le(v.mr / v.tiles, 16);
+            ck_assert_int_le(v.tiles * v.nr, 4);
+            ck_assert_int_ge(v.spread, 1);
+            in_tiles++;
+        } else {
+            ck_assert_int_ge(v.chunk, 0);
+            ck_assert_int_eq(v.chunk % v.mr, 0);
+            ck_assert_int_le(v.mr * v.nr + v.nr + 1, target->registers);
+        }
         qcc_choose_variant(k, target);
         ck_assert_mem_eq(&v, &k->variant, sizeof v);
     }
+    ck_assert_int_gt(in_tiles, 20);
 }
 START_TEST(test_variants)
 {
@@ -208,6 +239,48 @@ static void check_measured_variants(void)
 START_TEST(test_measured_variants)
 {
     run(check_measured_variants);
+}
+END_TEST
+
+/* The blocks, and the operand read past L1, that were measured to be the best (u8 x i8 to u8 on
+ * Emerald Rapids); products of few pixels are no work for tiles. */
+static void check_measured_tiles(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v4+vnni+vbmi+amx");
+    static const struct {
+        int64_t m, n, k;
+        int tiles, nr;
+        QccStream stream;
+    } product[] = {
+        {128, 768, 768, 2, 2, QCC_STREAM_B},    {512, 1024, 1024, 2, 2, QCC_STREAM_B},
+        {1024, 1024, 1024, 2, 2, QCC_STREAM_B}, {3136, 64, 576, 1, 4, QCC_STREAM_A},
+        {784, 128, 1152, 2, 2, QCC_STREAM_B},   {1, 4096, 4096, 0, 4, QCC_STREAM_NONE},
+    };
+    for (size_t i = 0; i < sizeof product / sizeof *product; i++) {
+        QccKernel *k =
+            make_conv((int64_t[]){1, 1, product[i].m, product[i].n}, 1, 1, product[i].k, 1, false);
+        qcc_choose_variant(k, t);
+        ck_assert_int_eq(k->variant.tiles, product[i].tiles);
+        ck_assert_int_eq(k->variant.nr, product[i].nr);
+        ck_assert_int_eq(k->variant.stream, product[i].stream);
+    }
+    /* A row of 56 pixels is four tiles of 14; 7 x 7 pixels with a halo are one row of 61. */
+    QccKernel *wide = make_conv((int64_t[]){1, 56, 56, 128}, 3, 3, 64, 1, false);
+    qcc_choose_variant(wide, t);
+    ck_assert_int_eq(wide->variant.mr, wide->variant.tiles * 14);
+    ck_assert(!wide->variant.flat);
+    QccKernel *small = make_conv((int64_t[]){1, 7, 7, 512}, 3, 3, 512, 1, false);
+    qcc_choose_variant(small, t);
+    ck_assert(small->variant.flat);
+    QccTiling g = qcc_kernel_tiling(small);
+    ck_assert_int_eq(g.pitch, 9);
+    ck_assert_int_eq(g.length, 61);
+    ck_assert_int_eq(g.rows, 16);
+    ck_assert_int_eq(g.tiles, 4);
+}
+START_TEST(test_measured_tiles)
+{
+    run(check_measured_tiles);
 }
 END_TEST
 
@@ -311,6 +384,38 @@ START_TEST(test_pack)
 }
 END_TEST
 
+/* 16 outputs after 16; of each, run by run, 64 bytes after 64; of these, four by four. */
+static void check_pack_tiles(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v4+vnni+vbmi+amx");
+    for (int touching = 0; touching < 2; touching++) {
+        enum { OUT = 20, TAPS = 3, CI = 70, COUNT = OUT * TAPS * CI };
+        QccKernel *k = make_conv((int64_t[]){1, 4, 4, OUT}, 1, TAPS, CI, 1, false);
+        if (!touching) k->u.contract.a_w += 3; /* a run is one tap, not three */
+        k->variant = (QccVariant){.mr = 4, .nr = 2, .tiles = 1};
+        int64_t runs = touching ? 1 : TAPS, length = touching ? TAPS * CI : CI;
+        int64_t steps = touching ? 4 : 2;
+        int8_t *w = qcc_alloc(arena, COUNT);
+        for (int i = 0; i < COUNT; i++) w[i] = (int8_t)(i * 7 % 251 - 125);
+        ck_assert_int_eq(qcc_pack_size(k, t), 2 * runs * steps * 1024);
+        int8_t *packed = qcc_alloc(arena, (size_t)qcc_pack_size(k, t)), *in = packed;
+        qcc_pack(packed, k, t, w);
+        for (int64_t first = 0; first < 32; first += 16)
+            for (int64_t run = 0; run < runs; run++)
+                for (int64_t four = 0; four < 16 * steps; four++)
+                    for (int64_t o = first; o < first + 16; o++)
+                        for (int64_t e = 4 * four; e < 4 * four + 4; e++, in++)
+                            ck_assert_int_eq(*in, o < OUT && e < length
+                                                      ? w[o * TAPS * CI + run * length + e]
+                                                      : 0);
+    }
+}
+START_TEST(test_pack_tiles)
+{
+    run(check_pack_tiles);
+}
+END_TEST
+
 static void check_pack_depthwise(void)
 {
     const QccTarget *t = qcc_target_find("x86-64-v3");
@@ -364,7 +469,9 @@ int main(void)
     tcase_add_test(tcase, test_targets);
     tcase_add_test(tcase, test_variants);
     tcase_add_test(tcase, test_measured_variants);
+    tcase_add_test(tcase, test_measured_tiles);
     tcase_add_test(tcase, test_pack);
+    tcase_add_test(tcase, test_pack_tiles);
     tcase_add_test(tcase, test_pack_depthwise);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -150,6 +150,8 @@ static const struct {
     {"x86-64-v4", "vpmaddwd", "vpdp"},
     {"x86-64-v4+vnni", "vpdpbusd", "ymm"},
     {"x86-64-v4+vnni+vbmi", "vpdpbusd", "ymm"},
+    {"x86-64-v4+vnni+vbmi+amx", "tdpbusd", "vpdp"},
+    {"x86-64-v4+vnni+vbmi+tiles", "vpdpbusd", "tdpb"},
 };
 
 static void run_dots(void *user)
@@ -183,15 +185,94 @@ static void run_dots(void *user)
         ck_assert_msg(!strstr(dump.assembly, dots[i].without), "%s: %s", t->name, dots[i].without);
     }
     int n;
-    qcc_targets(&n);
+    qcc_targets_tested(&n);
     ck_assert_int_eq(n, (int)(sizeof dots / sizeof *dots));
     qcc_arena_free(arena);
+}
+
+/* ---- tiles -------------------------------------------------------------------------------------
+ */
+
+/* The steps on tiles in a text, in order: "tdpbusd 0 4 6". Of the IR they are calls of intrinsics
+ * with the numbers of tiles, of the assembly (AT&T: operands backwards) instructions. */
+static const char *tile_steps(QccArena *arena, const char *text, bool ir)
+{
+    static const struct {
+        const char *call, *instruction;
+    } steps[] = {
+        {"@llvm.x86.ldtilecfg(", "\tldtilecfg\t"},
+        {"@llvm.x86.tilerelease(", "\ttilerelease"},
+        {"@llvm.x86.tilezero(", "\ttilezero\t"},
+        {"@llvm.x86.tileloadd64(", "\ttileloadd\t"},
+        {"@llvm.x86.tileloaddt164(", "\ttileloaddt1\t"},
+        {"@llvm.x86.tilestored64(", "\ttilestored\t"},
+        {"@llvm.x86.tdpbusd(", "\ttdpbusd\t"},
+    };
+    QccBuf out;
+    qcc_buf_init(&out, arena);
+    while (*text) {
+        const char *end = strchr(text, '\n');
+        size_t length = end ? (size_t)(end - text) : strlen(text);
+        const char *line = qcc_strndup(arena, text, length), *at = NULL;
+        text += length + (end != NULL);
+        size_t i = 0;
+        while (i < sizeof steps / sizeof *steps &&
+               !(at = strstr(line, ir ? steps[i].call : steps[i].instruction)))
+            i++;
+        if (!at || strstr(line, "declare ")) continue;
+        int tile[3], n = 0;
+        const char *mark = ir ? "i8 " : "%tmm";
+        for (at = strstr(at, mark); at && n < 3; at = strstr(at + 1, mark))
+            tile[n++] = atoi(at + strlen(mark));
+        qcc_buf_printf(&out, "%d", (int)i);
+        for (int j = 0; j < n; j++) qcc_buf_printf(&out, " %d", tile[ir ? j : n - 1 - j]);
+        qcc_buf_puts(&out, "\n");
+    }
+    return out.data ? out.data : "";
+}
+
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+    for (const char *p = strstr(text, what); p; p = strstr(p + 1, what)) n++;
+    return n;
+}
+
+/* The code for AMX has the very steps that were emitted, in their order: no tile is spilled, moved
+ * or configured anew. */
+static void run_schedule(void *user)
+{
+    Run *r = user;
+    int in_tiles = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        QccArena *arena = qcc_arena_new(&r->mem);
+        Case *c = random_case(arena, &r->mem, QCC_ANCHOR_CONTRACT, seed, r->target);
+        if (c->k.variant.tiles) {
+            const void *object;
+            size_t size;
+            const char *error = "";
+            QccCodegenDump dump = {0};
+            QccStatus status =
+                codegen()->compile(&c->k, r->target, arena, &object, &size, &error, &dump);
+            ck_assert_msg(status == QCC_OK, "seed %llu: %s", (unsigned long long)seed, error);
+            const char *want = tile_steps(arena, dump.ir, true);
+            const char *got = tile_steps(arena, dump.assembly, false);
+            ck_assert_msg(strcmp(want, got) == 0, "seed %llu: emitted\n%s\nthe code has\n%s",
+                          (unsigned long long)seed, want, got);
+            ck_assert_int_eq(count(dump.assembly, "ldtilecfg"), 1);
+            ck_assert_int_eq(count(dump.assembly, "tilerelease"), 1);
+            ck_assert_int_ge(count(dump.assembly, "tdpbusd"), 1);
+            in_tiles++;
+        }
+        qcc_arena_free(arena);
+    }
+    ck_assert_int_ge(in_tiles, 10);
 }
 
 static void run_on(int i, void (*run)(void *user))
 {
     int n;
-    Run r = {.target = &qcc_targets(&n)[i]};
+    Run r = {.target = &qcc_targets_tested(&n)[i]};
     if (!qcc_target_runs_here(r.target))
         printf("%s: skipped, this machine does not run it\n", r.target->name);
     else
@@ -225,7 +306,7 @@ static void run_seed(void *user)
 static void run_batch(int i, QccAnchor anchor)
 {
     int n;
-    const QccTarget *targets = qcc_targets(&n);
+    const QccTarget *targets = qcc_targets_tested(&n);
     Run r = {.anchor = anchor, .target = &targets[i / BATCHES]};
     const char *only = getenv("QCC_SEED");
     if (i / BATCHES >= n) return;
@@ -297,13 +378,20 @@ START_TEST(sums_are_made_by_the_bundles_instruction)
 }
 END_TEST
 
+START_TEST(steps_on_tiles_stay_as_they_were_emitted)
+{
+    Run r = {.target = qcc_target_find("x86-64-v4+vnni+vbmi+amx")};
+    ck_assert(qcc_mem_protect(&r.mem, run_schedule, &r));
+}
+END_TEST
+
 int main(void)
 {
     if (!codegen()) return 77;
     Suite *suite = suite_create("kernels");
     TCase *tc = tcase_create("kernels");
     int n;
-    qcc_targets(&n);
+    qcc_targets_tested(&n);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, contract, 0, n * BATCHES);
     tcase_add_loop_test(tc, depthwise, 0, n * BATCHES);
@@ -314,6 +402,7 @@ int main(void)
     tcase_add_loop_test(tc, multiply_then_add_stays_two, 0, n);
     tcase_add_loop_test(tc, unknown_operands_are_refused, 0, n);
     tcase_add_test(tc, sums_are_made_by_the_bundles_instruction);
+    tcase_add_test(tc, steps_on_tiles_stay_as_they_were_emitted);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

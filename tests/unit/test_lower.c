@@ -129,8 +129,9 @@ static Counts check_graph(const QccGraph *g, uint64_t seed, const char *what)
     Seen want = {.arena = arena};
     ck_assert_int_eq(qcc_interp_run(g, in, out, see, &want), QCC_OK);
     Counts c;
-    static const char *const target[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4+vnni"};
-    for (int i = 0; i < 6; i++)
+    static const char *const target[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4+vnni",
+                                         "x86-64-v4+vnni+vbmi+amx"};
+    for (int i = 0; i < 8; i++)
         compare(g, qcc_target_find(target[i / 2]), i % 2 == 0, in, &want, what, &c);
     qcc_arena_free(arena);
     return c;
