@@ -188,12 +188,13 @@ QccStatus qcc_onnx_gelu(QccOnnxNode *n)
 static QccStatus scale_by(QccOnnxNode *n, QccValue **x, double factor)
 {
     if (factor == 1) return QCC_OK;
-    QccValue *in[] = {*x, qcc_onnx_f32(n, (float)factor)};
+    QccValue *in[] = {*x, NULL};
+    QCC_TRY(qcc_onnx_real_like(n, &in[1], *x, factor));
     return qcc_onnx_emit(n, x, &qcc_op_mul, NULL, in, 2, NULL);
 }
 
 /* alpha * A' * B' + beta * C becomes fc(A', B) where C is a bias of n, else fc and add. */
-/* Of a type other than f32, where there are no factors. */
+/* Of integers, where there are no factors. */
 static QccStatus other_gemm(QccOnnxNode *n, QccValue *a, QccValue *b, QccValue *c, double alpha,
                             double beta, bool trans_a, bool trans_b)
 {
@@ -224,7 +225,8 @@ QccStatus qcc_onnx_gemm(QccOnnxNode *n)
                               b->type->rank);
     }
     if (c && beta == 0) c = NULL;
-    if (a->type->dtype != QCC_F32) return other_gemm(n, a, b, c, alpha, beta, trans_a, trans_b);
+    if (!qcc_dtype_is_float(a->type->dtype))
+        return other_gemm(n, a, b, c, alpha, beta, trans_a, trans_b);
     if (trans_a) QCC_TRY(qcc_onnx_transpose(n, &a, a, NULL, swap));
     if (!trans_b) QCC_TRY(qcc_onnx_transpose_weight(n, &b, b, swap));
 

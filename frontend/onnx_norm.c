@@ -15,7 +15,9 @@ static QccStatus binary(QccOnnxNode *n, QccValue **out, const QccOpDef *def, Qcc
 
 static QccStatus scalar(QccOnnxNode *n, QccValue **x, const QccOpDef *def, float by)
 {
-    return binary(n, x, def, *x, qcc_onnx_f32(n, by));
+    QccValue *c;
+    QCC_TRY(qcc_onnx_real_like(n, &c, *x, (double)by));
+    return binary(n, x, def, *x, c);
 }
 
 static QccStatus mean_over(QccOnnxNode *n, QccValue **out, QccValue *x, const QccReduceAttrs *a)

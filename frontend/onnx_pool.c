@@ -130,7 +130,8 @@ static QccStatus power(QccOnnxNode *n, QccValue **x, double p, const char *name)
     if (p == 2) return qcc_onnx_emit(n, x, &qcc_op_mul, name, in, 2, NULL);
     QCC_TRY(qcc_onnx_emit(n, x, &qcc_op_abs, p == 1 ? name : NULL, in, 1, NULL));
     if (p == 1) return QCC_OK;
-    QccValue *pow[] = {*x, qcc_onnx_f32(n, (float)p)};
+    QccValue *pow[] = {*x, NULL};
+    QCC_TRY(qcc_onnx_real_like(n, &pow[1], *x, p));
     return qcc_onnx_emit(n, x, &qcc_op_pow, name, pow, 2, NULL);
 }
 
@@ -138,7 +139,8 @@ static QccStatus root(QccOnnxNode *n, QccValue **x, double p, const char *name)
 {
     if (p == 1) return QCC_OK;
     if (p == 2) return qcc_onnx_emit(n, x, &qcc_op_sqrt, name, x, 1, NULL);
-    QccValue *pow[] = {*x, qcc_onnx_f32(n, (float)(1 / p))};
+    QccValue *pow[] = {*x, NULL};
+    QCC_TRY(qcc_onnx_real_like(n, &pow[1], *x, 1 / p));
     return qcc_onnx_emit(n, x, &qcc_op_pow, name, pow, 2, NULL);
 }
 
@@ -223,7 +225,8 @@ QccStatus qcc_onnx_lp_normalization(QccOnnxNode *n)
     QCC_TRY(power(n, &sum, p, NULL));
     QCC_TRY(qcc_onnx_emit(n, &sum, &qcc_op_reduce_sum, NULL, &sum, 1, &a));
     QCC_TRY(root(n, &sum, p, NULL));
-    QccValue *least[] = {sum, qcc_onnx_f32(n, 0x1p-126F)};
+    QccValue *least[] = {sum, NULL};
+    QCC_TRY(qcc_onnx_real_like(n, &least[1], sum, 0x1p-126));
     QCC_TRY(qcc_onnx_emit(n, &sum, &qcc_op_max, NULL, least, 2, NULL));
     QccValue *in[] = {x, sum};
     return qcc_onnx_emit_out(n, &qcc_op_div, in, 2, NULL);

@@ -39,10 +39,13 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     const QccPoolAttrs *a = op->attrs;
     int64_t dim[4], *n, c = result->dim[3], pixels = c ? result->count / c : 0;
     divisors(a, in[0].dim, result->dim, a->include_pad, arena, dim, &n);
+    bool f64 = result->type->dtype == QCC_F64;
     float *y = result->data;
+    double *wide = result->data;
     for (int64_t i = 0; i < pixels; i++) {
-        float by = (float)n[dim[1] * dim[2] == 1 ? 0 : i % (dim[1] * dim[2])];
-        for (int64_t k = 0; k < c; k++) *y++ /= by;
+        int64_t by = n[dim[1] * dim[2] == 1 ? 0 : i % (dim[1] * dim[2])];
+        for (int64_t k = 0; k < c && f64; k++) *wide++ /= (double)by;
+        for (int64_t k = 0; k < c && !f64; k++) *y++ /= (float)by;
     }
     return QCC_OK;
 }

@@ -19,7 +19,7 @@ enum { X, SCALE, BIAS, MEAN, VARIANCE };
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     QccAxisAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, X, VARIANCE));
+    QCC_TRY(qcc_op_need_real(op, X, VARIANCE));
     const QccType *x = qcc_op_real(op, X);
     QCC_TRY(qcc_op_axis(op, &a->axis, x->rank));
     for (int i = SCALE; i <= VARIANCE; i++) {
@@ -34,6 +34,18 @@ static QccStatus infer(QccOp *op, const QccType **result)
     return qcc_infer_same(op, result);
 }
 
+static void channels_f64(const QccAxisAttrs *a, const QccTensor *in, const QccTensor *result,
+                         int64_t channels, int64_t inner)
+{
+    const double *x = in[X].data, *scale = in[SCALE].data, *bias = in[BIAS].data;
+    const double *mean = in[MEAN].data, *variance = in[VARIANCE].data;
+    double *y = result->data;
+    for (int64_t i = 0; i < result->count; i++) {
+        int64_t c = i / inner % channels;
+        y[i] = (x[i] - mean[c]) / sqrt(variance[c] + a->epsilon) * scale[c] + bias[c];
+    }
+}
+
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
@@ -44,6 +56,10 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     float *y = result->data, epsilon = (float)a->epsilon;
     int64_t channels = in[X].dim[a->axis], inner = 1;
     for (int i = (int)a->axis + 1; i < in[X].type->rank; i++) inner *= in[X].dim[i];
+    if (in[X].type->dtype == QCC_F64) {
+        channels_f64(a, in, result, channels, inner);
+        return QCC_OK;
+    }
     for (int64_t i = 0; i < result->count; i++) {
         int64_t c = i / inner % channels;
         y[i] = (x[i] - mean[c]) / sqrtf(variance[c] + epsilon) * scale[c] + bias[c];
@@ -58,6 +74,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     int64_t dim[QCC_MAX_RANK], stride[QCC_MAX_RANK] = {0};
     const QccType *x = op->in[X].value->type;
     QccReal real;
+    if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     if (!list->in[X] || !qcc_type_extents(y, dim)) return QCC_ERROR_UNSUPPORTED;
     for (int i = SCALE; i <= VARIANCE; i++) {
         if (op->in[i].value->type->quant) return QCC_ERROR_UNSUPPORTED;

@@ -36,6 +36,18 @@ QccStatus qcc_op_need_f32(const QccOp *op, int first, int last)
     return QCC_OK;
 }
 
+QccStatus qcc_op_need_real(const QccOp *op, int first, int last)
+{
+    if (!qcc_op_has(op, first) || qcc_op_real(op, first)->dtype != QCC_F64)
+        return qcc_op_need_f32(op, first, last);
+    for (int i = first; i <= last; i++) {
+        if (!qcc_op_has(op, i) || qcc_op_real(op, i)->dtype != QCC_F64)
+            return qcc_op_error(op, "'%s' computes in f64; operand %d is %s", op->def->name, i + 1,
+                                qcc_op_has(op, i) ? qcc_op_type_text(op, i) : "absent");
+    }
+    return QCC_OK;
+}
+
 QccStatus qcc_op_need_ints(const QccOp *op, const char *name, const QccInts *v, int n)
 {
     if (v->n == n) return QCC_OK;

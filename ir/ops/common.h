@@ -18,6 +18,8 @@ const QccType *qcc_op_real(const QccOp *op, int i);
 const char *qcc_op_type_text(const QccOp *op, int i);
 /* Errors unless operands first..last are there and read as f32. */
 QccStatus qcc_op_need_f32(const QccOp *op, int first, int last);
+/* Errors unless they all read as f32, or are all f64, which ops compute through eval alone. */
+QccStatus qcc_op_need_real(const QccOp *op, int first, int last);
 /* Errors unless the list of an attribute has n entries. */
 QccStatus qcc_op_need_ints(const QccOp *op, const char *name, const QccInts *v, int n);
 /* Makes an axis that counts from the end count from the front; errors outside the rank. */

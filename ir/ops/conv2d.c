@@ -7,6 +7,8 @@
  */
 #include "ir/ops/contract.h"
 
+#include <math.h>
+
 #define EXTENT_MAX 1048576
 
 const QccField qcc_conv_fields[] = {
@@ -51,7 +53,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
 {
     QccDim dim[4];
     bool has_bias = qcc_op_has(op, 2);
-    QCC_TRY(qcc_op_need_f32(op, 0, has_bias ? 2 : 1));
+    QCC_TRY(qcc_op_need_real(op, 0, has_bias ? 2 : 1));
     QCC_TRY(qcc_conv_infer(op, dim));
     if (has_bias) {
         const QccType *b = qcc_op_real(op, 2);
@@ -59,7 +61,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
             return qcc_op_error(op, "'conv2d' needs a bias for each of %lld outputs; it is %s",
                                 (long long)dim[3].n, qcc_op_type_text(op, 2));
     }
-    *result = qcc_type(op->graph->ir, QCC_F32, 4, dim, NULL);
+    *result = qcc_type(op->graph->ir, qcc_op_real(op, 0)->dtype, 4, dim, NULL);
     return QCC_OK;
 }
 
@@ -115,10 +117,47 @@ void qcc_conv_run(const QccProduct *p, const QccConvAttrs *a, const QccTensor *i
     }
 }
 
+/* One output over f64, likewise by fma; a tap in the padding reads 0. */
+static double output_f64(const QccConvAttrs *a, const QccTensor *in, int64_t n, int64_t oy,
+                         int64_t ox, int64_t o)
+{
+    const int64_t *xd = in[0].dim, *wd = in[1].dim;
+    const double *x = in[0].data, *w = in[1].data;
+    int64_t first = o / (wd[0] / a->groups) * wd[3];
+    double sum = 0;
+    w += o * wd[1] * wd[2] * wd[3];
+    for (int64_t ky = 0; ky < wd[1]; ky++) {
+        for (int64_t kx = 0; kx < wd[2]; kx++) {
+            int64_t iy = oy * a->stride.v[0] - a->pad.v[0] + ky * a->dilation.v[0];
+            int64_t ix = ox * a->stride.v[1] - a->pad.v[1] + kx * a->dilation.v[1];
+            bool inside = iy >= 0 && iy < xd[1] && ix >= 0 && ix < xd[2];
+            int64_t at = ((n * xd[1] + iy) * xd[2] + ix) * xd[3] + first;
+            for (int64_t c = 0; c < wd[3]; c++) sum = fma(inside ? x[at + c] : 0, *w++, sum);
+        }
+    }
+    return sum;
+}
+
+static void eval_f64(const QccOp *op, const QccTensor *in, const QccTensor *result)
+{
+    const int64_t *yd = result->dim;
+    const double *bias = qcc_op_has(op, 2) ? in[2].data : NULL;
+    double *y = result->data;
+    for (int64_t at = 0; at < result->count; at++) {
+        int64_t o = at % yd[3], ox = at / yd[3] % yd[2], oy = at / yd[3] / yd[2] % yd[1];
+        y[at] = output_f64(op->attrs, in, at / yd[3] / yd[2] / yd[1], oy, ox, o);
+        if (bias) y[at] += bias[o];
+    }
+}
+
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
     QccProduct p;
+    if (result->type->dtype == QCC_F64) {
+        eval_f64(op, in, result);
+        return QCC_OK;
+    }
     QCC_TRY(qcc_product_init(&p, op, in, result, qcc_op_has(op, 2), arena));
     qcc_conv_run(&p, op->attrs, in, result, arena);
     return QCC_OK;
@@ -192,6 +231,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccBlob *w = qcc_lower_const(op, 1);
     const QccLayout *x = list->in[0];
     int64_t yd[QCC_MAX_RANK];
+    if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     if (!x || !qcc_type_extents(op->out[0].type, yd)) return QCC_ERROR_UNSUPPORTED;
     for (int i = 0; i < 2; i++) { /* the padding must be there to be read */
         if (x->halo_before[1 + i] < a->pad.v[i] || x->halo_after[1 + i] < a->pad.v[2 + i])

@@ -1,10 +1,12 @@
 /* fc - y[...,n] = sum over k of x[...,k] * w[n,k], k ascending, plus bias[n]. */
 #include "ir/ops/contract.h"
 
+#include <math.h>
+
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     bool has_bias = qcc_op_has(op, 2);
-    QCC_TRY(qcc_op_need_f32(op, 0, has_bias ? 2 : 1));
+    QCC_TRY(qcc_op_need_real(op, 0, has_bias ? 2 : 1));
     const QccType *x = qcc_op_real(op, 0), *w = qcc_op_real(op, 1);
     if (x->rank < 1 || w->rank != 2)
         return qcc_op_error(op, "'fc' needs x[...,k] and w[n,k]; they are %s and %s",
@@ -25,14 +27,30 @@ static QccStatus infer(QccOp *op, const QccType **result)
     QccDim dim[QCC_MAX_RANK];
     for (int i = 0; i < x->rank; i++) dim[i] = x->dim[i];
     dim[x->rank - 1] = w->dim[0];
-    *result = qcc_type(op->graph->ir, QCC_F32, x->rank, dim, NULL);
+    *result = qcc_type(op->graph->ir, x->dtype, x->rank, dim, NULL);
     return QCC_OK;
+}
+
+static void rows_f64(const QccOp *op, const QccTensor *in, const QccTensor *result)
+{
+    const double *x = in[0].data, *w = in[1].data, *bias = qcc_op_has(op, 2) ? in[2].data : NULL;
+    double *y = result->data;
+    int64_t n = in[1].dim[0], k = in[1].dim[1];
+    for (int64_t at = 0; at < result->count; at++) {
+        double sum = 0;
+        for (int64_t i = 0; i < k; i++) sum = fma(x[at / n * k + i], w[at % n * k + i], sum);
+        y[at] = bias ? sum + bias[at % n] : sum;
+    }
 }
 
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
     QccProduct p;
+    if (result->type->dtype == QCC_F64) {
+        rows_f64(op, in, result);
+        return QCC_OK;
+    }
     QCC_TRY(qcc_product_init(&p, op, in, result, qcc_op_has(op, 2), arena));
     int64_t n = in[1].dim[0], k = in[1].dim[1];
     const QccNumber *w = qcc_product_transpose(p.w, n, k, arena);
@@ -59,6 +77,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     int64_t dim[QCC_MAX_RANK], m, a_w, y_pitch;
     int last = op->out[0].type->rank - 1;
     bool real = !op->in[0].value->type->quant && !op->in[1].value->type->quant;
+    if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     if ((!w && !real) || !x || !qcc_type_extents(op->out[0].type, dim))
         return QCC_ERROR_UNSUPPORTED;
     const int64_t *pitch = list->result->pitch;

@@ -1,5 +1,6 @@
 /* hardmax - 1 where the first largest value of a row lies, 0 elsewhere; a row is what lies in the
  * dimensions from axis on. A NaN is larger than everything. */
+#include "ir/elements.h"
 #include "ir/ops/index.h"
 #include "ir/ops/reduce.h"
 
@@ -10,7 +11,7 @@ static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     QccAxisAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_need_real(op, 0, 0));
     QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
     return qcc_infer_same(op, result);
 }
@@ -20,16 +21,15 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 {
     (void)arena;
     const QccAxisAttrs *a = op->attrs;
-    float *y = result->data;
     int64_t n = 1;
     for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
     for (int64_t at = 0; at < result->count; at += n) {
         int64_t best = at;
         for (int64_t i = at; i < at + n; i++) {
-            y[i] = 0;
+            qcc_store_real(result->data, result->type->dtype, i, 0);
             if (qcc_order_key(&in[0], i) > qcc_order_key(&in[0], best)) best = i;
         }
-        y[best] = 1;
+        qcc_store_real(result->data, result->type->dtype, best, 1);
     }
     return QCC_OK;
 }
@@ -37,7 +37,8 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     int64_t stride[QCC_MAX_RANK] = {0};
-    if (op->in[0].value->type->quant || op->out[0].type->quant) return QCC_ERROR_UNSUPPORTED;
+    if (op->out[0].type->dtype != QCC_F32 || op->in[0].value->type->quant)
+        return QCC_ERROR_UNSUPPORTED;
     QccLoweredKernel *k =
         qcc_rows_lower(op, list, (int)((const QccAxisAttrs *)op->attrs)->axis, false);
     if (!k) return QCC_ERROR_UNSUPPORTED;

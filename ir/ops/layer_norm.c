@@ -18,15 +18,15 @@ static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     QccAxisAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_need_real(op, 0, 0));
     const QccType *x = qcc_op_real(op, 0);
     QCC_TRY(qcc_op_axis(op, &a->axis, x->rank));
     int first = (int)a->axis;
     for (int i = 1; i < op->nin; i++) {
         if (!qcc_op_has(op, i)) continue;
-        QCC_TRY(qcc_op_need_f32(op, i, i));
+        QCC_TRY(qcc_op_need_real(op, i, i));
         const QccType *t = qcc_op_real(op, i);
-        bool fits = t->rank == x->rank - first;
+        bool fits = t->rank == x->rank - first && t->dtype == x->dtype;
         for (int d = 0; fits && d < t->rank; d++)
             fits = qcc_dim_equal(&t->dim[d], &x->dim[first + d]);
         if (!fits)
@@ -38,6 +38,29 @@ static QccStatus infer(QccOp *op, const QccType **result)
     return qcc_infer_same(op, result);
 }
 
+static void rows_f64(const QccOp *op, const QccTensor *in, const QccTensor *result, int64_t n,
+                     QccArena *arena)
+{
+    const QccAxisAttrs *a = op->attrs;
+    const double *x = in[0].data, *scale = qcc_op_has(op, 1) ? in[1].data : NULL;
+    const double *bias = qcc_op_has(op, 2) ? in[2].data : NULL;
+    double *y = result->data, *square = QCC_NEW_ARRAY(arena, n, double);
+    for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
+        double mean = qcc_reduce_row_f64(x, n, QCC_REDUCE_SUM) / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = x[i] - mean;
+            square[i] = y[i] * y[i];
+        }
+        double variance = qcc_reduce_row_f64(square, n, QCC_REDUCE_SUM) / (double)n;
+        double r = 1 / sqrt(variance + a->epsilon);
+        for (int64_t i = 0; i < n; i++) {
+            y[i] *= r;
+            if (scale) y[i] *= scale[i];
+            if (bias) y[i] += bias[i];
+        }
+    }
+}
+
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
@@ -47,6 +70,10 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     float *y = result->data, epsilon = (float)a->epsilon;
     int64_t n = 1;
     for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
+    if (in[0].type->dtype == QCC_F64) {
+        rows_f64(op, in, result, n, arena);
+        return QCC_OK;
+    }
     float *square = QCC_NEW_ARRAY(arena, n, float);
     for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
         float mean = qcc_reduce_row(x, n, QCC_REDUCE_SUM) / (float)n;
@@ -104,6 +131,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccAxisAttrs *a = op->attrs;
     QccReal real;
+    if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
     if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     int64_t n = k->kernel->extent[k->kernel->rank - 1];

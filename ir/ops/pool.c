@@ -13,7 +13,7 @@ QccStatus qcc_pool_infer(QccOp *op, const QccType **result)
 {
     const QccPoolAttrs *a = op->attrs;
     bool bytes = op->def == &qcc_op_max_pool && qcc_op_has(op, 0) && is_byte(qcc_op_real(op, 0));
-    if (!bytes) QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    if (!bytes) QCC_TRY(qcc_op_need_real(op, 0, 0));
     QCC_TRY(qcc_op_need_ints(op, "kernel", &a->kernel, 2));
     QCC_TRY(qcc_op_need_ints(op, "stride", &a->stride, 2));
     QCC_TRY(qcc_op_need_ints(op, "pad", &a->pad, 4));
@@ -81,6 +81,16 @@ static void combine_f32(float *acc, const float *x, int64_t n, bool max)
     }
 }
 
+static void combine_f64(double *acc, const double *x, int64_t n, bool max)
+{
+    for (int64_t c = 0; c < n; c++) {
+        if (max)
+            acc[c] = acc[c] > x[c] ? acc[c] : x[c];
+        else
+            acc[c] += x[c];
+    }
+}
+
 static void combine_i32(int32_t *acc, const QccTensor *x, int64_t at, int64_t n, int32_t zero,
                         bool max)
 {
@@ -98,7 +108,7 @@ static QccStatus eval_windows(const QccOp *op, const QccTensor *in, const QccTen
                               bool max)
 {
     const QccPoolAttrs *a = op->attrs;
-    bool quant = in[0].type->dtype != QCC_F32;
+    bool f64 = in[0].type->dtype == QCC_F64, quant = !f64 && in[0].type->dtype != QCC_F32;
     const int64_t *xd = in[0].dim, *yd = result->dim;
     int32_t zero = 0;
     int64_t least = 0, most, c = yd[3], pixels = c ? result->count / c : 0;
@@ -107,8 +117,10 @@ static QccStatus eval_windows(const QccOp *op, const QccTensor *in, const QccTen
     for (int64_t pixel = 0; pixel < pixels; pixel++) {
         int64_t ox = pixel % yd[2], oy = pixel / yd[2] % yd[1], n = pixel / yd[2] / yd[1];
         float *f = (float *)result->data + pixel * c;
+        double *d = (double *)result->data + pixel * c;
         int32_t *q = (int32_t *)result->data + pixel * c;
-        for (int64_t i = 0; i < c && !quant; i++) f[i] = max ? -INFINITY : 0;
+        for (int64_t i = 0; i < c && f64; i++) d[i] = max ? -(double)INFINITY : 0;
+        for (int64_t i = 0; i < c && !f64 && !quant; i++) f[i] = max ? -INFINITY : 0;
         for (int64_t i = 0; i < c && quant; i++) q[i] = max ? (int32_t)least - zero : 0;
         int64_t ky, ky_end, kx_first, kx_end;
         tap_range(a, 0, oy, 0, xd[1], &ky, &ky_end);
@@ -120,6 +132,8 @@ static QccStatus eval_windows(const QccOp *op, const QccTensor *in, const QccTen
                 int64_t from = ((n * xd[1] + iy) * xd[2] + ix) * c;
                 if (quant)
                     combine_i32(q, &in[0], from, c, zero, max);
+                else if (f64)
+                    combine_f64(d, (const double *)in[0].data + from, c, max);
                 else
                     combine_f32(f, (const float *)in[0].data + from, c, max);
             }

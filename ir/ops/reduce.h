@@ -42,6 +42,11 @@ void qcc_reduce_sample(QccRandom *r, QccSample *s, const QccOpDef *def);
 
 /* A row of n elements by 16 virtual lanes; a mean is not divided yet. */
 float qcc_reduce_row(const float *x, int64_t n, QccReduceKind kind);
+double qcc_reduce_row_f64(const double *x, int64_t n, QccReduceKind kind);
+
+/* softmax (log: log_softmax) over rows of n elements of f64, `count` elements in all. */
+void qcc_softmax_f64(const double *x, double *y, int64_t count, int64_t n, bool log,
+                     QccArena *arena);
 
 /* A ROWS kernel whose rows are the dimensions of operand 0 from `first` on, with the result and
  * operand 0 as arguments. The result's dimensions from `first` on lie in the row, too (of a reduced

@@ -13,7 +13,7 @@ static const QccField attrs[] = {{"axis", QCC_FIELD_INT, offsetof(QccAxisAttrs, 
 static QccStatus infer(QccOp *op, const QccType **result)
 {
     QccAxisAttrs *a = op->attrs;
-    QCC_TRY(qcc_op_need_f32(op, 0, 0));
+    QCC_TRY(qcc_op_need_real(op, 0, 0));
     QCC_TRY(qcc_op_axis(op, &a->axis, qcc_op_real(op, 0)->rank));
     return qcc_infer_same(op, result);
 }
@@ -24,6 +24,10 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     const QccAxisAttrs *a = op->attrs;
     int64_t n = 1;
     for (int i = (int)a->axis; i < in[0].type->rank; i++) n *= in[0].dim[i];
+    if (in[0].type->dtype == QCC_F64) {
+        qcc_softmax_f64(in[0].data, result->data, result->count, n, false, arena);
+        return QCC_OK;
+    }
     const float *x = in[0].data;
     float *y = result->data;
     for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
@@ -53,6 +57,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccAxisAttrs *a = op->attrs;
     QccReal real;
+    if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
     if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     k->kernel->nanchor = k->kernel->narg - 1;

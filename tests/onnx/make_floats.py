@@ -126,6 +126,8 @@ def float_cases(name, t):
          "e": (wide(x) @ wide(k)).astype(t), "f": np.einsum("abc,cd->bd", wide(x), wide(k)).astype(t)},
         init(k=k) + [const("last", [-1]), const("first", [0])])
 
+    if t is not HALF:
+        return
     steps, batch, size, hidden = 3, 2, 4, 5
     x, w, r, b = (real(*s, dtype=t) for s in
                   ((steps, batch, size), (1, 4 * hidden, size), (1, 4 * hidden, hidden), (1, 8 * hidden)))
@@ -142,6 +144,7 @@ def float_cases(name, t):
 
 
 float_cases("half", HALF)
+float_cases("double", np.float64)
 
 # numpy has no bf16: values that are of few bits, whose sums are exact in bf16 as well.
 x = rng.integers(-2, 3, (1, 2, 4, 4)).astype(np.float32)
