@@ -179,8 +179,8 @@ static QccStatus lower_windows(const QccOp *op, QccKernelList *list)
     const QccConvAttrs *a = op->attrs;
     const QccType *x = op->in[0].value->type, *w = op->in[1].value->type;
     int64_t y[QCC_MAX_RANK], wd[QCC_MAX_RANK], stride[RANK];
-    if (x->quant || w->quant || a->groups > GROUPS_MAX || !qcc_type_extents(w, wd) ||
-        !qcc_type_extents(op->out[0].type, y))
+    if (x->dtype != QCC_F32 || w->dtype != QCC_F32 || a->groups > GROUPS_MAX ||
+        !qcc_type_extents(w, wd) || !qcc_type_extents(op->out[0].type, y))
         return QCC_ERROR_UNSUPPORTED;
     const int64_t *pitch = list->in[0]->pitch;
     int64_t co = wd[0] / a->groups, depth = wd[1] * wd[2] * wd[3];

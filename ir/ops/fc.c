@@ -76,7 +76,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccLayout *x = list->in[0];
     int64_t dim[QCC_MAX_RANK], m, a_w, y_pitch;
     int last = op->out[0].type->rank - 1;
-    bool real = !op->in[0].value->type->quant && !op->in[1].value->type->quant;
+    bool real = op->in[0].value->type->dtype == QCC_F32 && op->in[1].value->type->dtype == QCC_F32;
     if (op->out[0].type->dtype == QCC_F64) return QCC_ERROR_UNSUPPORTED;
     if ((!w && !real) || !x || !qcc_type_extents(op->out[0].type, dim))
         return QCC_ERROR_UNSUPPORTED;
