@@ -363,27 +363,34 @@ static void run_box(Run *r, const Box *b)
     }
 }
 
-/* A block of tiles, pixel by pixel: those that are the tile's own. */
+/* The own pixels of a tile, one by one. */
+static void run_tile(Run *r, const QccTiling *g, int64_t tile, int64_t panel)
+{
+    const int64_t *e = r->k->extent, cols = (int64_t)r->k->variant.nr * r->t->lanes;
+    int64_t line = tile / g->tiles, first = tile % g->tiles * g->rows;
+    for (int64_t p = first; p < first + g->rows && p < g->length; p++) {
+        Box b = {.from = {line / e[1], line % e[1], p}};
+        if (g->pitch) memcpy(b.from, (int64_t[]){line, p / g->pitch, p % g->pitch}, 3 * sizeof p);
+        if (b.from[2] >= e[2]) continue;
+        for (int d = 0; d < 3; d++) set_range(&b, d, b.from[d], 1, e[d]);
+        set_range(&b, 3, panel * cols, cols, e[3]);
+        run_box(r, &b);
+    }
+}
+
+/* A block of tiles and a group of panels. */
 static void run_tiles(Run *r, int64_t unit)
 {
-    const QccKernel *k = r->k;
-    const int64_t *e = k->extent;
-    const QccTiling g = qcc_kernel_tiling(k);
-    int64_t panels = qcc_kernel_panels(k, r->t->lanes), cols = (int64_t)k->variant.nr * r->t->lanes;
-    int64_t panel = k->variant.n_outer ? unit / g.blocks : unit % panels;
-    int64_t block = k->variant.n_outer ? unit % g.blocks : unit / panels;
-    int64_t end = (block + 1) * k->variant.tiles;
-    for (int64_t tile = block * k->variant.tiles; tile < end && tile < g.lines * g.tiles; tile++) {
-        int64_t line = tile / g.tiles, first = tile % g.tiles * g.rows;
-        for (int64_t p = first; p < first + g.rows && p < g.length; p++) {
-            Box b = {.from = {line / e[1], line % e[1], p}};
-            if (g.pitch) memcpy(b.from, (int64_t[]){line, p / g.pitch, p % g.pitch}, 3 * sizeof p);
-            if (b.from[2] >= e[2]) continue;
-            for (int d = 0; d < 3; d++) set_range(&b, d, b.from[d], 1, e[d]);
-            set_range(&b, 3, panel * cols, cols, e[3]);
-            run_box(r, &b);
-        }
-    }
+    const QccVariant *v = &r->k->variant;
+    const QccTiling g = qcc_kernel_tiling(r->k);
+    int64_t panels = qcc_kernel_panels(r->k, r->t->lanes);
+    int64_t groups = (panels + g.group - 1) / g.group;
+    int64_t group = v->n_outer ? unit / g.blocks : unit % groups;
+    int64_t block = v->n_outer ? unit % g.blocks : unit / groups;
+    for (int64_t i = 0; i < v->tiles; i++)
+        for (int64_t panel = group * g.group; panel < (group + 1) * g.group; panel++)
+            if (block * v->tiles + i < g.lines * g.tiles && panel < panels)
+                run_tile(r, &g, block * v->tiles + i, panel);
 }
 
 void qcc_kernel_reference(const QccKernel *k, const QccTarget *t, void *const *arg, int64_t begin,

@@ -35,6 +35,7 @@ enum {
     ROW_L2 = 9,
     ROW_FAR = 100,
     TILE_STEPS = 4096, /* along K, at most: code has a table of them */
+    PASS_STEPS = 8,    /* K steps of a pass, at least */
     CARRYING = 12,     /* K steps over which the epilogue of a block is spread */
     CARRIED = 8,       /* pixels of it that go with one K step, at most */
 };
@@ -125,43 +126,67 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     int64_t taps = max_i64(1, c->kh * c->kw / (c->stride_h * c->stride_w));
     int64_t a = k->extent[0] * k->extent[1] * c->stride_h * k->extent[2] * c->stride_w * c->ci;
     int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = qcc_pack_size(k, t);
+    int64_t times = panels, between = 0; /* a block of A is read; what passes cost */
+    if (v->chunk) {
+        a_block = v->mr * v->chunk * QCC_TILE_BYTES;
+        times = min_i64(panels, g.group);
+        between = (steps / v->chunk - 1) * 2 * v->mr * v->nr * ROW_L2;
+    }
     int64_t a_row, b_row;
     if (v->n_outer || panels == 1) {
         a_row = ROW_L1 + (row_cost(a, panels) - ROW_L1) / taps;
         b_row = row_cost(v->nr * steps * QCC_TILE_SIZE, g.blocks);
         v->stream = taps == 1 && a_row > ROW_L1 ? QCC_STREAM_A : QCC_STREAM_NONE;
     } else {
-        a_row = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * panels : taps);
+        a_row = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * times : taps);
         b_row = row_cost(b + a_block, g.blocks);
         v->stream = b_row > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
     }
     int64_t multiply = max_i64(v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
     int64_t step = multiply + v->mr * a_row + v->nr * QCC_TILE_ROWS * b_row;
     int64_t epilogue = (int64_t)v->mr * v->nr * OUTPUT_COST / 2 * CYCLE;
-    return g.blocks * panels * (max_i64(steps * step, epilogue) / CYCLE + TILE_BLOCK);
+    int64_t block = max_i64(steps * step, epilogue) + between;
+    return g.blocks * panels * (block / CYCLE + TILE_BLOCK);
+}
+
+/* K steps of a pass, of which a block's part of A stays in L1; 0: no number of them divides all. */
+static int64_t steps_of_pass(const QccKernel *k)
+{
+    int64_t runs, length, steps = tile_steps(k);
+    qcc_contract_runs(k, &runs, &length);
+    int64_t n = min_i64(steps / 2, L1_BYTES / (k->variant.mr * QCC_TILE_BYTES));
+    while (n >= PASS_STEPS && steps % n) n--;
+    return runs == 1 && n >= PASS_STEPS ? n : 0;
 }
 
 /* The best blocks of tiles, if they cost less than so many issue slots: two of them are a cycle. */
 static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
 {
     static const struct {
-        int mt, nt, handicap; /* per cent, as for n_outer: no measurement speaks for it */
+        int mt, nt, handicap; /* per cent: no measurement speaks for it */
     } blocks[] = {{2, 2, 0},  {1, 4, 0},  {1, 3, 10}, {4, 1, 10},
                   {3, 1, 10}, {1, 2, 10}, {2, 1, 10}, {1, 1, 10}};
+    enum { M_OUTER, N_OUTER, PASSES, ORDERS };
+    static const int order_handicap[ORDERS] = {[N_OUTER] = 5};
     QccVariant best = k->variant;
-    int64_t least = slots / 2, orders = 2;
+    int64_t least = slots / 2;
     for (int flat = 0; flat < 1 + qcc_tiles_fit_flat(k); flat++) {
-        for (size_t i = 0; i < orders * sizeof blocks / sizeof *blocks; i++) {
-            qcc_tiles_shape(k, blocks[i / 2].mt, blocks[i / 2].nt, flat);
+        for (size_t i = 0; i < ORDERS * sizeof blocks / sizeof *blocks; i++) {
+            size_t block = i / ORDERS, order = i % ORDERS;
+            qcc_tiles_shape(k, blocks[block].mt, blocks[block].nt, flat);
             if (k->variant.mr / k->variant.tiles < FEW_PIXELS) continue;
-            k->variant.n_outer = i % 2 == 1;
-            int64_t cost = tile_cost(k, t) / 100 * (100 + blocks[i / 2].handicap + i % 2 * 5);
+            k->variant.n_outer = order == N_OUTER;
+            if (order == PASSES) k->variant.chunk = (int)steps_of_pass(k);
+            if (order == PASSES && !k->variant.chunk) continue;
+            int handicap = blocks[block].handicap + order_handicap[order];
+            int64_t cost = tile_cost(k, t) / 100 * (100 + handicap);
             if (cost >= least) continue;
             least = cost;
             best = k->variant;
         }
     }
-    int64_t carrying = max_i64(1, min_i64(tile_steps(k) - 1, CARRYING));
+    int64_t steps = best.chunk ? best.chunk : tile_steps(k);
+    int64_t carrying = max_i64(1, min_i64(steps - 1, CARRYING));
     best.spread = (int)min_i64(ceil_div(best.mr, carrying), CARRIED);
     if (!best.tiles) best.spread = 0;
     k->variant = best;

@@ -20,8 +20,11 @@ static const char *const combine_name[] = {
     [QCC_COMBINE_PROD] = "prod",
 };
 
-/* Work units of a rank 1 map are blocks of this many elements. */
-enum { MAP_BLOCK = 4096 };
+enum {
+    MAP_BLOCK = 4096, /* elements of a work unit of a rank 1 map */
+    TILE_COLUMNS = 16,
+    PART_SUMS = 8192, /* i32 that are kept between passes over K */
+};
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -62,6 +65,8 @@ QccTiling qcc_kernel_tiling(const QccKernel *k)
     t.rows = v->mr / v->tiles;
     t.tiles = ceil_div(t.length, t.rows);
     t.blocks = ceil_div(t.lines * t.tiles, v->tiles);
+    t.group = 1;
+    if (v->chunk > 0) t.group = PART_SUMS / ((int64_t)v->mr * v->nr * TILE_COLUMNS);
     assert(t.rows <= t.length);
     return t;
 }
@@ -79,7 +84,10 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes)
     case QCC_ANCHOR_ROWS: return space(k) / e[k->rank - 1];
     case QCC_ANCHOR_CONTRACT: break;
     }
-    if (k->variant.tiles > 0) return qcc_kernel_tiling(k).blocks * qcc_kernel_panels(k, lanes);
+    if (k->variant.tiles > 0) {
+        QccTiling t = qcc_kernel_tiling(k);
+        return t.blocks * ceil_div(qcc_kernel_panels(k, lanes), t.group);
+    }
     int64_t chunk = k->variant.chunk > 0 ? k->variant.chunk : e[2];
     return e[0] * e[1] * ceil_div(e[2], chunk) * qcc_kernel_panels(k, lanes);
 }

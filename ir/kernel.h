@@ -100,7 +100,8 @@ typedef struct QccVariant {
     int mr;       /* outputs (pixels) held at once */
     int nr;       /* vectors of output channels held at once */
     int unroll;   /* K steps per loop iteration */
-    int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row */
+    int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row. With tiles: K
+                     steps of a pass (they divide all), for one run of taps; 0: all in one */
     bool n_outer; /* output channels are the outer loop */
     /* CONTRACT of bytes on a target with tiles: */
     int tiles;  /* that the mr pixels are divided into, at most 16 pixels each; 0: vectors */
@@ -120,6 +121,7 @@ typedef struct QccTiling {
     int64_t rows;   /* positions of a tile */
     int64_t tiles;  /* of a line */
     int64_t blocks; /* of the kernel */
+    int64_t group;  /* panels of a unit: 1, or with passes over K as many as 32 KiB of sums are */
 } QccTiling;
 
 typedef struct QccKernel {
@@ -152,7 +154,7 @@ QccTiling qcc_kernel_tiling(const QccKernel *k);
  * MAP: the first extent (rank 1: blocks of 4096); POOL, DEPTHWISE: n * oh; ROWS: rows;
  * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
  * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. With tiles: blocks of tiles
- * in the place of chunks, oh, n. Nothing to do: 0. */
+ * in the place of chunks, oh, n, and groups of panels. Nothing to do: 0. */
 int64_t qcc_kernel_work(const QccKernel *k, int lanes);
 
 /* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two

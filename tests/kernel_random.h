@@ -109,6 +109,15 @@ static bool random_tiles(Case *c, const QccTarget *t)
     k->variant.unroll = (int)pick(c, 1, 4);
     k->variant.n_outer = pick(c, 0, 1);
     k->variant.spread = (int)pick(c, 0, 9);
+    int64_t runs, length;
+    qcc_contract_runs(k, &runs, &length);
+    int64_t steps = qcc_tile_steps(length).steps, pass = pick(c, 1, steps);
+    while (steps % pass) pass--;
+    if (runs == 1 && pass < steps && pick(c, 0, 2)) { /* K in passes */
+        k->variant.chunk = (int)pass;
+        k->variant.n_outer = false;
+        k->variant.spread += k->variant.spread == 0;
+    }
     k->variant.stream = (QccStream)pick(c, QCC_STREAM_NONE, QCC_STREAM_B);
     return true;
 }
@@ -131,8 +140,14 @@ static void random_contract(Case *c, const QccTarget *t)
     if (pick(c, 0, 3) == 0) s->groups = pick(c, 2, 3);
     if (pick(c, 0, 7) == 0) s->kw = pick(c, 4, 7);
     if (strided) s->kh = s->kw = s->groups = 1;
+    bool in_passes = t->tiles && !f32 && !deep && pick(c, 0, 3) == 0;
     if (t->tiles && pick(c, 0, 1)) s->ci = pick(c, 20, s->kh * s->kw > 4 ? 90 : 300);
+    if (in_passes) { /* one run of many K steps */
+        s->kh = s->kw = s->groups = 1;
+        s->ci = pick(c, 65, 800);
+    }
     int64_t outputs = pick(c, 1, pick(c, 0, 3) ? 40 : 140);
+    if (in_passes && pick(c, 0, 1)) outputs = pick(c, 1, 500);
     if (deep) {
         s->groups = outputs;
         s->ci = 1;
@@ -141,7 +156,8 @@ static void random_contract(Case *c, const QccTarget *t)
     k->nanchor = 2;
     k->extent[0] = pick(c, 1, 2);
     k->extent[1] = pick(c, 1, 3);
-    k->extent[2] = pick(c, 1, t->tiles ? 50 : 29);
+    k->extent[2] = pick(c, 1, t->tiles && !in_passes ? 50 : 29);
+    if (in_passes) k->extent[0] = k->extent[1] = 1;
     k->extent[3] = deep ? outputs : outputs * s->groups;
     s->a_w = deep ? outputs : s->ci * s->groups;
     if (pick(c, 0, 3) == 0) s->a_w += pick(c, 1, 7);

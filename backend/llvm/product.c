@@ -15,6 +15,9 @@
  * operand of the epilogue lay.
  *
  * (With spread 0 each block's epilogue stands behind its own K steps.)
+ *
+ * Where a block's part of A would not stay in L1, K is done in passes: a pass goes over a group of
+ * panels, whose sums lie in memory from one pass to the next.
  */
 #include <assert.h>
 #include <string.h>
@@ -39,11 +42,13 @@ typedef struct Product {
     int na, nb;                 /* tiles that hold A, B */
     QccTileSteps run;           /* of one run of taps */
     int64_t steps;              /* along K */
+    int64_t pass;               /* K steps of a pass over K; all, if there is one */
     int64_t *at;                /* of A: where a K step begins, in bytes from the first tap */
     Val table;                  /* the same, for loops; NULL: at[s] is s * at[1] */
     int64_t carrying;           /* K steps that carry epilogues of the block before */
     int64_t pixels;             /* of a block, and some that fill up */
     Val sums;                   /* i32 [pixels][nt][16] of the block before */
+    Val parts;                  /* i32 [panels of a group][mr][nt][16] between passes */
     Val place[QCC_KERNEL_ARGS]; /* ptr [pixels]: of each argument; NULL: does not vary by pixel */
     Val nowhere;                /* where results go that are none */
 } Product;
@@ -277,23 +282,29 @@ static int acc_tile(const Product *t, int i, int j)
     return i * t->nt + j;
 }
 
-static void store_sums(const Product *t, int i, int j)
+/* Where the sums of a tile lie in those of a block. */
+static Val sums_of(const Product *t, Val sums, int i, int j)
 {
-    int64_t row = (i * t->g.rows * t->nt + j) * ROW_BYTES;
-    emit_tile_store(t->e, &t->tiles, acc_tile(t, i, j), emit_atc(t->e, t->sums, row),
+    return emit_atc(t->e, sums, (i * t->g.rows * t->nt + j) * ROW_BYTES);
+}
+
+static void store_sums(const Product *t, Val to, int i, int j)
+{
+    emit_tile_store(t->e, &t->tiles, acc_tile(t, i, j), sums_of(t, to, i, j),
                     (int64_t)t->nt * ROW_BYTES);
 }
 
 static void store_all_sums(const Product *t, const Panel *panel)
 {
     for (int i = 0; i < t->mt; i++)
-        for (int j = 0; j < panel->nv; j++) store_sums(t, i, j);
+        for (int j = 0; j < panel->nv; j++) store_sums(t, t->sums, i, j);
 }
 
 /* What goes along with a K step. */
 typedef struct Along {
-    bool first; /* K step 0 */
-    bool store; /* tiles are stored before they are zeroed */
+    bool first; /* tiles get new sums: */
+    Val to;     /* where those that they hold are stored; NULL: nobody wants them */
+    Val from;   /* where the new ones are loaded from; NULL: they are zero */
     int pixels; /* epilogues: so many, from number `pixel` on */
     Val pixel;
     EmitOperand (*kept)[QCC_KERNEL_ARGS];
@@ -313,8 +324,12 @@ static void emit_step(const Product *t, const Panel *panel, const Val *a, Val b,
             j = by_column ? slot / inner : slot % inner;
         int acc = acc_tile(t, i, j), at = t->mt * t->nt + i % t->na;
         int bt = t->mt * t->nt + t->na + j % t->nb;
-        if (along->first && along->store) store_sums(t, i, j);
-        if (along->first) emit_tile_zero(e, &t->tiles, acc);
+        if (along->to) store_sums(t, along->to, i, j);
+        if (along->from)
+            emit_tile_load(e, &t->tiles, acc, sums_of(t, along->from, i, j),
+                           (int64_t)t->nt * ROW_BYTES, false);
+        else if (along->first)
+            emit_tile_zero(e, &t->tiles, acc);
         if (by_column ? i == 0 : slot < inner)
             emit_tile_load(e, &t->tiles, bt, emit_atc(e, b, j * t->steps * QCC_TILE_SIZE),
                            ROW_BYTES, stream == QCC_STREAM_B);
@@ -379,46 +394,135 @@ static void emit_carrying(const Product *t, const Panel *panel, const Val *a, Va
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* One block: the tiles of pixels `tile`, channels from `channel` on. before: the channels of the
- * block whose sums the tiles still hold; NULL: of none. */
-static void emit_block(const Product *t, const Panel *panel, const Place *tile, Val channel,
-                       Val before)
+/* The block before, whose sums the tiles still hold. */
+typedef struct Before {
+    Val channel; /* its first; NULL: there is none */
+    Val to;      /* where its sums are stored */
+    Val whole;   /* whether its sums are, so that it gets its epilogue now; NULL: they are */
+} Before;
+
+/* The K steps of one pass, and meanwhile the epilogue of the block before. */
+static void emit_pass(const Product *t, const Panel *panel, const Val *a, Val b, Val from,
+                      const Before *before)
 {
     QccEmit *e = t->e;
+    emit_step_at(t, panel, a, b, NULL, 0, &(Along){.first = true, .to = before->to, .from = from});
+    if (!before->channel) {
+        emit_steps(t, panel, a, b, 1, t->pass);
+        return;
+    }
+    LLVMBasicBlockRef join = before->whole ? emit_if_begin(e, before->whole) : NULL;
     Kept kept;
-    Val a[SIDE];
+    keep_operands(t, panel, before->channel, kept);
+    emit_carrying(t, panel, a, b, kept);
+    emit_pixels(t, panel, kept, t->carrying * e->k->variant.spread, t->pixels);
+    if (join) {
+        emit_if_end(e, join);
+        join = emit_if_begin(e, LLVMBuildNot(e->b, before->whole, ""));
+        emit_steps(t, panel, a, b, 1, 1 + t->carrying);
+        emit_if_end(e, join);
+    }
+    emit_steps(t, panel, a, b, 1 + t->carrying, t->pass);
+}
+
+/* B for the channels from `channel` on. */
+static Val weights_at(const Product *t, Val channel)
+{
+    int64_t column = t->steps * QCC_TILE_SIZE / LANES;
+    return emit_at(t->e, emit_arg(t->e, 2), emit_mulc(t->e, channel, column));
+}
+
+/* One block: the tiles of pixels `tile`, channels from `channel` on. */
+static void emit_block(const Product *t, const Panel *panel, const Place *tile, Val channel,
+                       const Before *before)
+{
+    QccEmit *e = t->e;
+    Val a[SIDE], b = emit_opaque(e, weights_at(t, channel));
     for (int i = 0; i < t->mt; i++) a[i] = emit_opaque(e, tile[i].a);
-    int64_t columns = t->steps * QCC_TILE_SIZE / LANES; /* bytes of B a channel */
-    Val b = emit_opaque(e, emit_at(e, emit_arg(e, 2), emit_mulc(e, channel, columns)));
-    if (before) keep_operands(t, panel, before, kept);
-    emit_step_at(t, panel, a, b, NULL, 0, &(Along){.first = true, .store = before != NULL});
-    if (before) emit_carrying(t, panel, a, b, kept);
-    emit_steps(t, panel, a, b, 1 + (before ? t->carrying : 0), t->steps);
-    if (before) emit_pixels(t, panel, kept, t->carrying * e->k->variant.spread, t->pixels);
+    emit_pass(t, panel, a, b, NULL, before);
     emit_places(t, tile, channel);
-    if (before) return;
+    if (before->channel) return;
+    Kept kept;
     store_all_sums(t, panel);
     keep_operands(t, panel, channel, kept);
     emit_pixels(t, panel, kept, 0, t->pixels);
 }
 
-/* The blocks [from, to) of some panels. They count panels first, or (n_outer) blocks. */
+/* Pass number `pass` of K over the panels [from, to) of a group: of each the sums of an earlier
+ * pass are loaded (unless it is the first), added to, and left in the tiles. */
+static void emit_panels(const Product *t, const Panel *panel, const Place *tile, Val from, Val to,
+                        Val pass, Before *before)
+{
+    enum { CHANNEL, TO, WHOLE, N };
+    QccEmit *e = t->e;
+    bool first = LLVMIsConstant(pass);
+    EmitLoop l;
+    emit_loop_begin(e, &l, from, to, 1, N, (Val[N]){before->channel, before->to, before->whole});
+    Val channel = emit_mulc(e, l.i, (int64_t)t->nt * LANES);
+    Val steps = emit_mulc(e, pass, t->pass), a[SIDE];
+    for (int i = 0; i < t->mt; i++)
+        a[i] = emit_opaque(e, emit_at(e, tile[i].a, emit_mulc(e, steps, QCC_TILE_BYTES)));
+    Val b = emit_at(e, weights_at(t, channel), emit_mulc(e, steps, QCC_TILE_SIZE));
+    Val part = emit_at(
+        e, t->parts,
+        emit_mulc(e, LLVMBuildSub(e->b, l.i, from, ""), e->k->variant.mr * t->nt * ROW_BYTES));
+    emit_pass(t, panel, a, emit_opaque(e, b), first ? NULL : part,
+              &(Before){l.carry[CHANNEL], l.carry[TO], l.carry[WHOLE]});
+    Val whole = LLVMBuildICmp(e->b, LLVMIntEQ, pass, emit_i64(e, t->steps / t->pass - 1), "");
+    if (!first) {
+        LLVMBasicBlockRef join = emit_if_begin(e, whole);
+        emit_places(t, tile, channel);
+        emit_if_end(e, join);
+    }
+    emit_loop_end(e, &l, (Val[N]){channel, LLVMBuildSelect(e->b, whole, t->sums, part, ""), whole});
+    *before = (Before){l.carry[CHANNEL], l.carry[TO], l.carry[WHOLE]};
+}
+
+/* A block of pixels and the panels [from, to), K in passes. */
+static void emit_group(const Product *t, const Panel *panel, const Place *tile, Val from, Val to,
+                       Before *before)
+{
+    enum { CHANNEL, TO, WHOLE, N };
+    QccEmit *e = t->e;
+    emit_panels(t, panel, tile, from, to, emit_i64(e, 0), before);
+    EmitLoop l;
+    emit_loop_begin(e, &l, emit_i64(e, 1), emit_i64(e, t->steps / t->pass), 1, N,
+                    (Val[N]){before->channel, before->to, before->whole});
+    Before here = {l.carry[CHANNEL], l.carry[TO], l.carry[WHOLE]};
+    emit_panels(t, panel, tile, from, to, l.i, &here);
+    emit_loop_end(e, &l, (Val[N]){here.channel, here.to, here.whole});
+    before->channel = l.carry[CHANNEL]; /* its sums are whole */
+}
+
+/* The units [from, to) of some panels. They count panels (groups of them) first, or blocks. */
 static void emit_blocks(const Product *t, const Panel *panel, Val from, Val to)
 {
     QccEmit *e = t->e;
     bool over = e->k->variant.spread > 0, n_outer = e->k->variant.n_outer;
+    int64_t groups = (panel->count + t->g.group - 1) / t->g.group;
     LLVMBasicBlockRef join = emit_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, from, to, ""));
     Val carry = emit_i64(e, 0);
     if (over) emit_no_places(t);
     EmitLoop l;
     emit_loop_begin(e, &l, from, to, 1, over, &carry);
-    Val block = n_outer ? emit_modc(e, l.i, t->g.blocks) : emit_divc(e, l.i, panel->count);
-    Val number = n_outer ? emit_divc(e, l.i, t->g.blocks) : emit_modc(e, l.i, panel->count);
-    Val channel = emit_mulc(e, emit_addc(e, number, panel->first), (int64_t)t->nt * LANES);
+    Val block = n_outer ? emit_modc(e, l.i, t->g.blocks) : emit_divc(e, l.i, groups);
+    Val number = n_outer ? emit_divc(e, l.i, t->g.blocks) : emit_modc(e, l.i, groups);
+    Val first = emit_addc(e, emit_mulc(e, number, t->g.group), panel->first);
     Place tile[SIDE];
     for (int i = 0; i < t->mt; i++) tile[i] = place_of(t, block, i);
-    emit_block(t, panel, tile, channel, over ? l.carry[0] : NULL);
-    emit_loop_end(e, &l, &channel);
+    Before before = {0};
+    if (over) before = (Before){.channel = l.carry[0], .to = t->sums};
+    if (t->pass < t->steps) {
+        before.whole = LLVMConstInt(e->i1, 1, false);
+        Val end =
+            emit_min(e, emit_addc(e, first, t->g.group), emit_i64(e, panel->first + panel->count));
+        emit_group(t, panel, tile, first, end, &before);
+        carry = before.channel;
+    } else {
+        carry = emit_mulc(e, first, (int64_t)t->nt * LANES);
+        emit_block(t, panel, tile, carry, &before);
+    }
+    emit_loop_end(e, &l, &carry);
     if (over) {
         Kept kept;
         store_all_sums(t, panel);
@@ -449,9 +553,15 @@ static void emit_units(const Product *t)
         emit_blocks(t, &last, LLVMBuildSub(e->b, emit_max(e, e->begin, end), end, ""),
                     LLVMBuildSub(e->b, e->end, end, ""));
     } else {
-        Val begin = emit_divc(e, e->begin, panels), end = emit_divc(e, e->end, panels);
-        emit_blocks(t, &full, LLVMBuildSub(e->b, e->begin, begin, ""),
-                    LLVMBuildSub(e->b, e->end, end, ""));
+        /* The last panel belongs to the last group, which may have no other. */
+        int64_t groups = (panels + t->g.group - 1) / t->g.group;
+        Val begin = emit_divc(e, e->begin, groups), end = emit_divc(e, e->end, groups);
+        Val left_begin = e->begin, left_end = e->end;
+        if (full.count % t->g.group == 0) {
+            left_begin = LLVMBuildSub(e->b, e->begin, begin, "");
+            left_end = LLVMBuildSub(e->b, e->end, end, "");
+        }
+        emit_blocks(t, &full, left_begin, left_end);
         emit_blocks(t, &last, begin, end);
     }
 }
@@ -490,6 +600,13 @@ static void walk_taps(Product *t)
                    s % t->run.steps * QCC_TILE_BYTES;
         even = even && t->at[s] == s * t->at[t->steps > 1];
     }
+    int64_t chunk = t->e->k->variant.chunk;
+    t->pass = chunk > 0 ? chunk : t->steps;
+    bool passes = t->pass < t->steps;
+    if (passes && (t->steps % t->pass || !even || t->at[1] != QCC_TILE_BYTES ||
+                   t->e->k->variant.n_outer || t->e->k->variant.spread == 0 || t->g.group < 1))
+        qcc_emit_fail(t->e, QCC_ERROR_INTERNAL, "%lld K steps in passes of %lld",
+                      (long long)t->steps, (long long)t->pass);
     if (!even) t->table = emit_constant_bytes(t->e, t->at, (size_t)t->steps * sizeof *t->at);
 }
 
@@ -499,7 +616,7 @@ static void share_pixels(Product *t)
     int64_t pixels = t->mt * t->g.rows, spread = t->e->k->variant.spread;
     if (spread > 0) {
         t->carrying = (pixels + spread - 1) / spread;
-        if (t->carrying > t->steps - 1) t->carrying = t->steps - 1;
+        if (t->carrying > t->pass - 1) t->carrying = t->pass - 1;
     }
     t->pixels = t->carrying * spread;
     while (t->pixels < pixels) t->pixels += PIXELS;
@@ -522,6 +639,7 @@ void emit_product(QccEmit *e)
     shape_tiles(&t);
     share_pixels(&t);
     t.sums = emit_stack(e, t.pixels * t.nt * ROW_BYTES);
+    if (t.pass < t.steps) t.parts = emit_stack(e, t.g.group * k->variant.mr * t.nt * ROW_BYTES);
     t.nowhere = emit_stack(e, (int64_t)t.nt * LANES * NOWHERE_SIZE);
     for (int a = 0; a < k->narg; a++)
         if (a == 0 || (a > k->nanchor && varies(&k->arg[a])))

@@ -138,6 +138,10 @@ static void check_work(void)
     /* 14 rows of 9 pixels in tiles of 5 are 28 tiles, in blocks of two. */
     k->variant = (QccVariant){.mr = 10, .nr = 2, .tiles = 2};
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14 * 4);
+    /* In passes of K: 32 KiB of sums of 10 x 32 are 25 panels. */
+    k->variant.chunk = 1;
+    ck_assert_int_eq(qcc_kernel_tiling(k).group, 25);
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
     k->anchor = QCC_ANCHOR_POOL;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
     k->anchor = QCC_ANCHOR_ROWS;
@@ -206,6 +210,7 @@ static void check_variants(void)
             ck_assert_int_le(v.mr / v.tiles, 16);
             ck_assert_int_le(v.tiles * v.nr, 4);
             ck_assert_int_ge(v.spread, 1);
+            ck_assert(v.chunk == 0 || !v.n_outer);
             in_tiles++;
         } else {
             ck_assert_int_ge(v.chunk, 0);
