@@ -3,21 +3,23 @@
 
 #include "ir/ir.h"
 
-static bool is_packed(QccDtype dtype)
+/* Whether kernels neither read nor write such elements; moves take every byte as it is. */
+static bool is_foreign(const QccOp *op, QccDtype dtype)
 {
-    return dtype == QCC_I4 || dtype == QCC_U4;
+    if (op->def->traits & QCC_TRAIT_MOVE) return qcc_dtype_bits(dtype) < 8;
+    return qcc_dtype_bits(dtype) < 8 || qcc_dtype_is_minifloat(dtype);
 }
 
 /* Weights of a contraction are unpacked when the program is made. */
-static bool has_packed_values(const QccOp *op)
+static bool has_foreign_values(const QccOp *op)
 {
     bool unpacks = op->def->traits & (QCC_TRAIT_CONTRACTION | QCC_TRAIT_FUSED);
     for (int i = 0; i < op->nin; i++) {
         const QccValue *v = op->in[i].value;
-        if (v && is_packed(v->type->dtype) && !(unpacks && qcc_value_const(v))) return true;
+        if (v && is_foreign(op, v->type->dtype) && !(unpacks && qcc_value_const(v))) return true;
     }
     for (int i = 0; i < op->nout; i++)
-        if (is_packed(op->out[i].type->dtype)) return true;
+        if (is_foreign(op, op->out[i].type->dtype)) return true;
     return false;
 }
 
@@ -53,7 +55,7 @@ static void plan_op(QccLowering *l, QccOpPlan *plan)
 {
     const QccOp *op = plan->op;
     uint32_t traits = op->def->traits;
-    if (op->nout != 1 || has_packed_values(op) || has_dynamic_scales(op)) return;
+    if (op->nout != 1 || has_foreign_values(op) || has_dynamic_scales(op)) return;
     if (traits & QCC_TRAIT_MOVE) {
         if (!qcc_op_moves_raw(op)) return;
         plan->view = (traits & QCC_TRAIT_VIEW) != 0;

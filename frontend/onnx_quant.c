@@ -13,6 +13,12 @@ static bool can_store(QccDtype dtype)
            dtype == QCC_I32 || dtype == QCC_U4 || dtype == QCC_I4;
 }
 
+/* Values that are floats of 8 or 4 bits in steps of a scale: computed, not quantized types. */
+static bool can_compute(QccDtype dtype)
+{
+    return can_store(dtype) || qcc_dtype_is_minifloat(dtype);
+}
+
 static int64_t count_of(const QccBlob *blob)
 {
     int64_t count = 1;
@@ -213,6 +219,16 @@ static QccStatus spread(QccOnnxNode *n, QccValue **v, const QccType *x, const Qc
     return qcc_onnx_reshape(n, v, *v, NULL, x->rank - (int)axis, dim);
 }
 
+/* x / scale as a float of few bits, which has no zero point. */
+static QccStatus scale_to_float(QccOnnxNode *n, QccValue *x, QccValue *scale, QccDtype dtype,
+                                bool saturate)
+{
+    QccCastAttrs attrs = {.to = (int)dtype, .overflow = !saturate};
+    QccValue *y;
+    QCC_TRY(binary(n, &y, &qcc_op_div, x, scale));
+    return qcc_onnx_emit_out(n, &qcc_op_cast, &y, 1, &attrs);
+}
+
 /* saturate(rne(x / scale) + zero), computed. */
 static QccStatus quantize_by(QccOnnxNode *n, QccValue **y, QccValue *x, QccValue *scale,
                              QccValue *zero, QccDtype dtype)
@@ -248,15 +264,16 @@ QccStatus qcc_onnx_integers(QccOnnxNode *n, QccOnnxValue **v)
     return QCC_OK;
 }
 
-static QccStatus quantize_at_run(QccOnnxNode *n, const QccOnnxParams *p)
+static QccStatus quantize_at_run(QccOnnxNode *n, const QccOnnxParams *p, bool saturate)
 {
     QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2);
     QccDtype dtype = zero ? zero->type->dtype : p->dtype;
-    if (!can_store(dtype)) {
+    if (!can_compute(dtype)) {
         return qcc_onnx_unsupported(n, "quantized values of %s", qcc_dtype_name(dtype));
     }
     QCC_TRY(cast(n, &x, QCC_F32));
     QCC_TRY(spread(n, &scale, x->type, p));
+    if (qcc_dtype_is_minifloat(dtype)) return scale_to_float(n, x, scale, dtype, saturate);
     if (zero) QCC_TRY(spread(n, &zero, x->type, p));
     return quantize_by(n, &n->out[0], x, scale, zero, dtype);
 }
@@ -266,7 +283,7 @@ static QccStatus dequantize_at_run(QccOnnxNode *n, const QccOnnxParams *p, QccDt
 {
     QccValue *x = qcc_onnx_in(n, 0), *scale = qcc_onnx_in(n, 1), *zero = qcc_onnx_in(n, 2), *y;
     const QccType *type = x->type;
-    if (!can_store(type->dtype) || type->quant) {
+    if (!can_compute(type->dtype) || type->quant) {
         return qcc_onnx_unsupported(n, "its input '%s' is not quantized by the same scale",
                                     n->in[0]->name);
     }
@@ -319,9 +336,10 @@ QccStatus qcc_onnx_quantize(QccOnnxNode *n)
 {
     QccOnnxParams p;
     QccValue *x = qcc_onnx_in(n, 0);
-    int64_t saturate = 1, output = 0, precision = 0; /* saturate concerns float8 */
+    int64_t output = 0, precision = 0;
+    bool saturate = true; /* concerns float8 */
     QCC_TRY(own_params(n, &p));
-    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_bool(n, "saturate", &saturate));
     QCC_TRY(qcc_onnx_attr_int(n, "output_dtype", &output));
     QCC_TRY(qcc_onnx_attr_int(n, "precision", &precision));
     if (precision > 1) return qcc_onnx_unsupported(n, "precision is not float");
@@ -329,9 +347,10 @@ QccStatus qcc_onnx_quantize(QccOnnxNode *n)
         return qcc_onnx_unsupported(n, "output_dtype %s",
                                     qcc_onnx_dtype_name(n->im->scratch, output));
     }
-    if (!qcc_onnx_blob(n, 1) || (qcc_onnx_has(n, 2) && !qcc_onnx_blob(n, 2))) {
-        return quantize_at_run(n, &p);
-    }
+    const QccBlob *zero = qcc_onnx_blob(n, 2);
+    bool constant = qcc_onnx_blob(n, 1) && (zero || !qcc_onnx_has(n, 2));
+    if (!constant || qcc_dtype_is_minifloat(zero ? zero->dtype : p.dtype))
+        return quantize_at_run(n, &p, saturate);
     QccDtype wanted = p.dtype;
     QCC_TRY(qcc_onnx_params(n, x->type, &p));
     if (output && wanted != p.dtype) {
@@ -370,6 +389,8 @@ QccStatus qcc_onnx_dequantize(QccOnnxNode *n)
         return qcc_onnx_unsupported(n, "output_dtype %s",
                                     qcc_onnx_dtype_name(n->im->scratch, output));
     }
+    QccDtype from = blob ? blob->dtype : qcc_onnx_in(n, 0)->type->dtype;
+    if (qcc_dtype_is_minifloat(from)) return dequantize_at_run(n, &p, to);
     bool constant = scale && (!qcc_onnx_has(n, 2) || qcc_onnx_blob(n, 2));
     if (!blob) QCC_TRY(of_other_scale(n, constant ? &p : NULL));
     x = blob ? NULL : qcc_onnx_in(n, 0);

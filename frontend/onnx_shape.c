@@ -120,39 +120,40 @@ QccStatus qcc_onnx_shape(QccOnnxNode *n)
     return QCC_OK;
 }
 
-static QccStatus cast_to(QccOnnxNode *n, QccDtype dtype)
+static QccStatus cast_to(QccOnnxNode *n, QccDtype dtype, bool saturate)
 {
     QccValue *x = qcc_onnx_in(n, 0);
     if (x->type->dtype == dtype && !x->type->quant) {
         n->out[0] = x;
         return QCC_OK;
     }
-    QccCastAttrs attrs = {.to = (int)dtype};
+    QccCastAttrs attrs = {.to = (int)dtype, .overflow = !saturate};
     return qcc_onnx_emit_out(n, &qcc_op_cast, &x, 1, &attrs);
 }
 
 QccStatus qcc_onnx_cast(QccOnnxNode *n)
 {
-    int64_t to = 0, saturate = 1; /* saturate and round_mode concern float8 */
+    int64_t to = 0;
+    bool saturate = true; /* it and round_mode concern float8 */
     const char *round = "up";
     QccDtype dtype;
     QCC_TRY(qcc_onnx_attr_int(n, "to", &to));
-    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_bool(n, "saturate", &saturate));
     QCC_TRY(qcc_onnx_attr_string(n, "round_mode", &round));
     if (!qcc_onnx_dtype(&dtype, to)) {
         return qcc_onnx_unsupported(n, "to %s", qcc_onnx_dtype_name(n->im->scratch, to));
     }
-    return cast_to(n, dtype);
+    return cast_to(n, dtype, saturate);
 }
 
 QccStatus qcc_onnx_cast_like(QccOnnxNode *n)
 {
-    int64_t saturate = 1;
+    bool saturate = true;
     const char *round = "up";
-    QCC_TRY(qcc_onnx_attr_int(n, "saturate", &saturate));
+    QCC_TRY(qcc_onnx_attr_bool(n, "saturate", &saturate));
     QCC_TRY(qcc_onnx_attr_string(n, "round_mode", &round));
     const QccBlob *blob = qcc_onnx_blob(n, 1);
-    return cast_to(n, blob ? blob->dtype : qcc_onnx_in(n, 1)->type->dtype);
+    return cast_to(n, blob ? blob->dtype : qcc_onnx_in(n, 1)->type->dtype, saturate);
 }
 
 /* ---- the same elements in the same order -------------------------------------------------- */

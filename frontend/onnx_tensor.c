@@ -29,13 +29,13 @@ static const DtypeRow dtype_rows[] = {
     {"complex64", -1},
     {"complex128", -1},
     {"bfloat16", QCC_BF16},
-    {"float8e4m3fn", -1},
-    {"float8e4m3fnuz", -1},
-    {"float8e5m2", -1},
-    {"float8e5m2fnuz", -1},
+    {"float8e4m3fn", QCC_F8E4M3FN},
+    {"float8e4m3fnuz", QCC_F8E4M3FNUZ},
+    {"float8e5m2", QCC_F8E5M2},
+    {"float8e5m2fnuz", QCC_F8E5M2FNUZ},
     {"uint4", QCC_U4},
     {"int4", QCC_I4},
-    {"float4e2m1", -1},
+    {"float4e2m1", QCC_F4E2M1},
     {"float8e8m0", -1},
     {"uint2", -1},
     {"int2", -1},
@@ -121,12 +121,12 @@ static bool is_nibble(QccDtype dtype)
     return qcc_dtype_bits(dtype) < 8;
 }
 
-/* int32_data carries every integer of up to 32 bits, the bits of f16 and bf16, and bytes of two
- * nibbles, the first one low. */
+/* int32_data carries every integer of up to 32 bits, the bits of f16, bf16 and 8-bit floats, and
+ * bytes of two nibbles, the first one low. */
 static QccStatus from_int32(void *data, const QccOnnxTensorReader *r, const Onnx__TensorProto *t,
                             const char *what, QccDtype dtype)
 {
-    int64_t min = 0, max = is_nibble(dtype) ? UINT8_MAX : UINT16_MAX;
+    int64_t min = 0, max = qcc_dtype_bits(dtype) <= 8 ? UINT8_MAX : UINT16_MAX;
     if (!qcc_dtype_is_float(dtype) && !is_nibble(dtype)) qcc_dtype_range(dtype, &min, &max);
     int64_t bytes = qcc_dtype_size(dtype, 1);
     for (size_t i = 0; i < t->n_int32_data; i++) {

@@ -39,6 +39,14 @@ void qcc_widen(void *out, QccDtype dtype, const void *data, int64_t first, int64
     case QCC_U64: WIDEN(uint64_t, uint64_t, x[i]);
     case QCC_F16: WIDEN(float, uint16_t, qcc_f16_to_f32(x[i]));
     case QCC_BF16: WIDEN(float, uint16_t, qcc_bf16_to_f32(x[i]));
+    case QCC_F8E4M3FN:
+    case QCC_F8E4M3FNUZ:
+    case QCC_F8E5M2:
+    case QCC_F8E5M2FNUZ: WIDEN(float, uint8_t, qcc_minifloat_to_f32(dtype, x[i]));
+    case QCC_F4E2M1:
+        for (int64_t i = 0; i < n; i++)
+            ((float *)out)[i] = qcc_minifloat_to_f32(dtype, (uint8_t)nibble(data, first + i));
+        return;
     case QCC_F32: memcpy(out, (const float *)data + first, (size_t)n * 4); return;
     case QCC_F64: memcpy(out, (const double *)data + first, (size_t)n * 8); return;
     default: return;
@@ -52,6 +60,14 @@ void qcc_widen(void *out, QccDtype dtype, const void *data, int64_t first, int64
         for (int64_t i = 0; i < n; i++) r[i] = (value);                                            \
         return;                                                                                    \
     } while (0)
+
+static void narrow_f4(uint8_t *to, const float *in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 2) {
+        uint8_t high = i + 1 < n ? qcc_f32_to_minifloat(QCC_F4E2M1, in[i + 1]) : 0;
+        to[i / 2] = (uint8_t)(qcc_f32_to_minifloat(QCC_F4E2M1, in[i]) | high << 4);
+    }
+}
 
 static void narrow_nibbles(uint8_t *to, const int32_t *in, int64_t n)
 {
@@ -77,6 +93,11 @@ void qcc_narrow(void *data, QccDtype dtype, int64_t first, const void *in, int64
     case QCC_U64: NARROW(uint64_t, uint64_t, x[i]);
     case QCC_F16: NARROW(uint16_t, float, qcc_f32_to_f16(x[i]));
     case QCC_BF16: NARROW(uint16_t, float, qcc_f32_to_bf16(x[i]));
+    case QCC_F8E4M3FN:
+    case QCC_F8E4M3FNUZ:
+    case QCC_F8E5M2:
+    case QCC_F8E5M2FNUZ: NARROW(uint8_t, float, qcc_f32_to_minifloat(dtype, x[i]));
+    case QCC_F4E2M1: narrow_f4((uint8_t *)data + first / 2, in, n); return;
     case QCC_F32: memcpy((float *)data + first, in, (size_t)n * 4); return;
     case QCC_F64: memcpy((double *)data + first, in, (size_t)n * 8); return;
     default: return;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ir/elements.h"
+#include "ir/type.h"
 
 static const char *const op_name[] = {
 #define X(name, nin) #name,
@@ -28,14 +29,11 @@ static const uint8_t type_size[] = {4, 8, 4, 8, 8};
 QccExprType qcc_expr_type_of(QccDtype dtype)
 {
     switch (dtype) {
-    case QCC_F32:
-    case QCC_F16:
-    case QCC_BF16: return QCC_EX_F32;
     case QCC_F64: return QCC_EX_F64;
     case QCC_U32:
     case QCC_I64: return QCC_EX_I64;
     case QCC_U64: return QCC_EX_U64;
-    default: return QCC_EX_I32;
+    default: return qcc_dtype_is_float(dtype) ? QCC_EX_F32 : QCC_EX_I32;
     }
 }
 

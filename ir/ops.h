@@ -100,6 +100,7 @@ typedef struct QccShrinkAttrs {
 /* cast: the QccDtype of the result. */
 typedef struct QccCastAttrs {
     int to;
+    bool overflow; /* floats of 8 bits: what is too large is no number */
 } QccCastAttrs;
 
 /* reshape: the new extents; at most one -1 (inferred), 0 copies the operand's extent. `symbols`:

@@ -124,7 +124,8 @@ static void put_integer(QccBuf *buf, QccDtype dtype, const void *data, int64_t i
 static bool is_inline(const QccBlob *blob)
 {
     int64_t n = count_of(blob);
-    if (n > INLINE_MAX || blob->dtype == QCC_F16 || blob->dtype == QCC_BF16) return false;
+    bool real = blob->dtype == QCC_F32 || blob->dtype == QCC_F64;
+    if (n > INLINE_MAX || (qcc_dtype_is_float(blob->dtype) && !real)) return false;
     for (int64_t i = 0; i < n; i++) {
         if (blob->dtype == QCC_F32 && isnan(((const float *)blob->data)[i])) return false;
         if (blob->dtype == QCC_F64 && isnan(((const double *)blob->data)[i])) return false;

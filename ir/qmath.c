@@ -1,6 +1,7 @@
 /* qmath - the numerics contract in C: parameters, roundings, narrow floats, sums. */
 #include "ir/qmath.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -110,6 +111,66 @@ uint16_t qcc_f32_to_bf16(float x)
     uint32_t u = bits_of(x);
     if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 0x40); /* stays a NaN */
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* Codes without their sign grow with the numbers they stand for, denormals included. */
+typedef struct Minifloat {
+    int mantissa, bias;
+    uint8_t sign, max, overflow, nan;
+    bool one_zero; /* the code of -0 is the NaN */
+} Minifloat;
+
+static Minifloat minifloat(QccDtype dtype)
+{
+    switch (dtype) {
+    case QCC_F8E4M3FN: return (Minifloat){3, 7, 0x80, 0x7e, 0x7f, 0x7f, false};
+    case QCC_F8E4M3FNUZ: return (Minifloat){3, 8, 0x80, 0x7f, 0x80, 0x80, true};
+    case QCC_F8E5M2: return (Minifloat){2, 15, 0x80, 0x7b, 0x7c, 0x7e, false};
+    case QCC_F8E5M2FNUZ: return (Minifloat){2, 16, 0x80, 0x7f, 0x80, 0x80, true};
+    default: assert(dtype == QCC_F4E2M1); return (Minifloat){1, 1, 0x08, 0x07, 0x07, 0x07, false};
+    }
+}
+
+static float magnitude_of(const Minifloat *f, int code)
+{
+    int exponent = code >> f->mantissa, mantissa = code & ((1 << f->mantissa) - 1);
+    if (exponent == 0) return ldexpf((float)mantissa, 1 - f->bias - f->mantissa);
+    return ldexpf((float)(mantissa + (1 << f->mantissa)), exponent - f->bias - f->mantissa);
+}
+
+float qcc_minifloat_to_f32(QccDtype dtype, uint8_t code)
+{
+    Minifloat f = minifloat(dtype);
+    int magnitude = code & (f.sign - 1);
+    if (f.one_zero && code == f.nan) return NAN;
+    float x = magnitude <= f.max                               ? magnitude_of(&f, magnitude)
+              : magnitude == f.overflow && f.overflow != f.nan ? INFINITY
+                                                               : NAN;
+    return code & f.sign ? -x : x;
+}
+
+uint8_t qcc_f32_to_minifloat(QccDtype dtype, float x)
+{
+    Minifloat f = minifloat(dtype);
+    int sign = signbit(x) ? f.sign : 0, exponent = 1 - f.bias, code = f.overflow;
+    if (isnan(x)) return (uint8_t)(f.nan | (f.nan == f.max ? 0 : sign));
+    if (isfinite(x) && x != 0) {
+        int own = ilogbf(x);
+        exponent = own > exponent ? own : exponent;
+    }
+    if (exponent <= f.sign) { /* far below what would overflow an int: in steps of the last place */
+        float steps = rintf(ldexpf(fabsf(x), f.mantissa - exponent));
+        if (isfinite(x)) code = ((exponent + f.bias - 1) << f.mantissa) + (int)steps;
+    }
+    if (code > f.max) code = f.overflow;
+    if (f.one_zero && (code == 0 || code == f.nan)) return (uint8_t)code;
+    return (uint8_t)(code | sign);
+}
+
+float qcc_minifloat_max(QccDtype dtype)
+{
+    Minifloat f = minifloat(dtype);
+    return magnitude_of(&f, f.max);
 }
 
 /* ---- sums ------------------------------------------------------------------------------------ */

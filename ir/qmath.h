@@ -39,6 +39,15 @@ uint16_t qcc_f32_to_f16(float x);
 float qcc_bf16_to_f32(uint16_t h);
 uint16_t qcc_f32_to_bf16(float x);
 
+/* The floats of 8 and 4 bits (OCP 8-bit Floating Point Specification 1.0; for those without
+ * negative zero, Noune et al., arXiv:2206.02915; OCP Microscaling Formats 1.0), one in the low bits
+ * of a byte. Ties to even; what is too large becomes an infinity, else a NaN, else the greatest
+ * number, whichever the format has. */
+float qcc_minifloat_to_f32(QccDtype dtype, uint8_t code);
+uint8_t qcc_f32_to_minifloat(QccDtype dtype, float x);
+/* The greatest finite number. */
+float qcc_minifloat_max(QccDtype dtype);
+
 /* Sum of x[0..n) at a stride: 16 virtual lanes (lane i takes i, i+16, ...) from zero, then the tree
  * 8, 4, 2, 1. */
 float qcc_sum_f32(const float *x, int64_t n, int64_t stride);

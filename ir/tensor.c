@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ir/elements.h"
 #include "ir/qmath.h"
 
 QccTensor qcc_tensor_view(const QccType *type, const void *data)
@@ -52,12 +53,12 @@ static double floating(QccDtype dtype, const void *data, int64_t i)
     switch (dtype) {
     case QCC_F32: return (double)((const float *)data)[i];
     case QCC_F64: return ((const double *)data)[i];
-    case QCC_F16: return (double)qcc_f16_to_f32(((const uint16_t *)data)[i]);
-    case QCC_BF16: return (double)qcc_bf16_to_f32(((const uint16_t *)data)[i]);
     default: break;
     }
-    assert(!"a floating type");
-    return 0;
+    float x;
+    assert(qcc_dtype_is_float(dtype));
+    qcc_widen(&x, dtype, data, i, 1);
+    return (double)x;
 }
 
 /* The entry of scale and zero that serves element i. */

@@ -28,6 +28,11 @@ static const struct {
     [QCC_I64] = {"i64", 64, false, INT64_MIN, INT64_MAX},
     [QCC_BOOL] = {"bool", 8, false, 0, 1},
     [QCC_U64] = {"u64", 64, false, 0, INT64_MAX}, /* as far as an i64 tells */
+    [QCC_F8E4M3FN] = {"f8e4m3fn", 8, true, 0, 0},
+    [QCC_F8E4M3FNUZ] = {"f8e4m3fnuz", 8, true, 0, 0},
+    [QCC_F8E5M2] = {"f8e5m2", 8, true, 0, 0},
+    [QCC_F8E5M2FNUZ] = {"f8e5m2fnuz", 8, true, 0, 0},
+    [QCC_F4E2M1] = {"f4e2m1", 4, true, 0, 0},
 };
 
 static bool is_dtype(QccDtype dtype)
@@ -48,6 +53,11 @@ int qcc_dtype_bits(QccDtype dtype)
 bool qcc_dtype_is_float(QccDtype dtype)
 {
     return is_dtype(dtype) && dtypes[dtype].is_float;
+}
+
+bool qcc_dtype_is_minifloat(QccDtype dtype)
+{
+    return qcc_dtype_is_float(dtype) && dtypes[dtype].bits <= 8;
 }
 
 void qcc_dtype_range(QccDtype dtype, int64_t *min, int64_t *max)

@@ -97,6 +97,8 @@ QccDim qcc_dim(int64_t n);
 /* The range of an integer element type; {0,0} for floats. */
 void qcc_dtype_range(QccDtype dtype, int64_t *min, int64_t *max);
 bool qcc_dtype_is_float(QccDtype dtype);
+/* Of 8 or 4 bits: a way to store numbers, which only the interpreter computes with. */
+bool qcc_dtype_is_minifloat(QccDtype dtype);
 bool qcc_dtype_parse(QccDtype *dtype, const char *name, int64_t len);
 /* Bytes of n elements (nibbles round up). */
 int64_t qcc_dtype_size(QccDtype dtype, int64_t n);

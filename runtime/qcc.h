@@ -80,7 +80,7 @@ typedef bool QccWriteFn(void *user, const void *bytes, size_t size);
 
 /* ---- element types ---------------------------------------------------------------------- */
 
-/* In memory i4/u4 are packed two a byte, low nibble first. bool is a byte, 0 or 1. */
+/* In memory i4, u4 and f4e2m1 are packed two a byte, low nibble first. bool is a byte, 0 or 1. */
 typedef enum QccDtype {
     QCC_F32,
     QCC_F16,
@@ -97,6 +97,11 @@ typedef enum QccDtype {
     QCC_I64,
     QCC_BOOL,
     QCC_U64,
+    QCC_F8E4M3FN, /* the floats of 8 bits as ONNX names them */
+    QCC_F8E4M3FNUZ,
+    QCC_F8E5M2,
+    QCC_F8E5M2FNUZ,
+    QCC_F4E2M1,
     QCC_DTYPE_COUNT
 } QccDtype;
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ir/elements.h"
+
 /* ---- operands ------------------------------------------------------------------------------ */
 
 bool qcc_op_has(const QccOp *op, int i)
@@ -310,14 +312,15 @@ void qcc_element_of(const QccType *type, double real, void *out)
         i = qcc_quantize_f32((float)real, scale, zero, type->quant->qmin, type->quant->qmax);
     } else {
         float f = (float)real;
-        uint16_t h = type->dtype == QCC_F16 ? qcc_f32_to_f16(f) : qcc_f32_to_bf16(f);
-        switch (type->dtype) {
-        case QCC_F32: memcpy(out, &f, sizeof f); return;
-        case QCC_F64: memcpy(out, &real, sizeof real); return;
-        case QCC_F16:
-        case QCC_BF16: memcpy(out, &h, sizeof h); return;
-        default: i = to_integer(real, type->dtype);
+        if (type->dtype == QCC_F64) {
+            memcpy(out, &real, sizeof real);
+            return;
         }
+        if (qcc_dtype_is_float(type->dtype)) {
+            qcc_narrow(out, type->dtype, 0, &f, 1);
+            return;
+        }
+        i = to_integer(real, type->dtype);
     }
     switch (qcc_dtype_bits(type->dtype)) { /* by value, so that it is right on any byte order */
     case 8: *(uint8_t *)out = (uint8_t)i; break;

@@ -121,9 +121,11 @@ static void put_bytes(QccBuf *b, int field, const void *bytes, int64_t size)
 }
 
 static const int onnx_dtype[QCC_DTYPE_COUNT] = {
-    [QCC_F32] = 1, [QCC_F16] = 10, [QCC_BF16] = 16, [QCC_F64] = 11, [QCC_I8] = 3,
-    [QCC_U8] = 2,  [QCC_I16] = 5,  [QCC_U16] = 4,   [QCC_I32] = 6,  [QCC_U32] = 12,
-    [QCC_I64] = 7, [QCC_U64] = 13, [QCC_BOOL] = 9,  [QCC_U4] = 21,  [QCC_I4] = 22};
+    [QCC_F32] = 1,       [QCC_F16] = 10,        [QCC_BF16] = 16,   [QCC_F64] = 11,
+    [QCC_I8] = 3,        [QCC_U8] = 2,          [QCC_I16] = 5,     [QCC_U16] = 4,
+    [QCC_I32] = 6,       [QCC_U32] = 12,        [QCC_I64] = 7,     [QCC_U64] = 13,
+    [QCC_F8E4M3FN] = 17, [QCC_F8E4M3FNUZ] = 18, [QCC_F8E5M2] = 19, [QCC_F8E5M2FNUZ] = 20,
+    [QCC_F4E2M1] = 23,   [QCC_BOOL] = 9,        [QCC_U4] = 21,     [QCC_I4] = 22};
 
 static void put_initializer(QccBuf *graph, QccArena *arena, const Value *v)
 {

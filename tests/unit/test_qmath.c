@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/qmath.h"
+#include "ir/type.h"
 
 static float from_bits(uint32_t u)
 {
@@ -299,6 +300,31 @@ START_TEST(test_narrow)
 }
 END_TEST
 
+START_TEST(test_minifloat)
+{
+    FILE *f = open_golden("golden_minifloat.txt");
+    char format[16], way[8];
+    uint32_t a, b;
+    int lines = 0;
+    for (; fscanf(f, "%15s %7s %" SCNx32 " %" SCNx32, format, way, &a, &b) == 4; lines++) {
+        QccDtype dtype;
+        ck_assert(qcc_dtype_parse(&dtype, format, (int64_t)strlen(format)));
+        uint32_t got = strcmp(way, "to") == 0 ? qcc_f32_to_minifloat(dtype, from_bits(a))
+                                              : to_bits(qcc_minifloat_to_f32(dtype, (uint8_t)a));
+        ck_assert_msg(got == b, "%s %s %08x is %08x, wanted %08x", format, way, (unsigned)a,
+                      (unsigned)got, (unsigned)b);
+    }
+    ck_assert_int_ge(lines, 3000);
+    fclose(f);
+    ck_assert(isnan(qcc_minifloat_to_f32(QCC_F8E4M3FN, 0xff)));
+    ck_assert(isnan(qcc_minifloat_to_f32(QCC_F8E4M3FNUZ, 0x80)));
+    ck_assert(isnan(qcc_minifloat_to_f32(QCC_F8E5M2, 0x7d)));
+    ck_assert(qcc_minifloat_to_f32(QCC_F8E5M2, 0xfc) == -INFINITY);
+    ck_assert(qcc_minifloat_max(QCC_F8E4M3FN) == 448 && qcc_minifloat_max(QCC_F8E4M3FNUZ) == 240);
+    ck_assert(qcc_minifloat_max(QCC_F8E5M2) == 57344 && qcc_minifloat_max(QCC_F4E2M1) == 6);
+}
+END_TEST
+
 START_TEST(test_rne)
 {
     static const struct {
@@ -358,6 +384,7 @@ int main(void)
     tcase_add_test(tcase, test_functions);
     tcase_add_test(tcase, test_quant);
     tcase_add_test(tcase, test_narrow);
+    tcase_add_test(tcase, test_minifloat);
     tcase_add_test(tcase, test_rne);
     tcase_add_test(tcase, test_exp_array);
     suite_add_tcase(suite, tcase);

@@ -25,6 +25,11 @@ START_TEST(test_dtypes)
         {"i64", 64, INT64_MIN, INT64_MAX},
         {"bool", 8, 0, 1},
         {"u64", 64, 0, INT64_MAX},
+        {"f8e4m3fn", 8, 0, 0},
+        {"f8e4m3fnuz", 8, 0, 0},
+        {"f8e5m2", 8, 0, 0},
+        {"f8e5m2fnuz", 8, 0, 0},
+        {"f4e2m1", 4, 0, 0},
     };
     ck_assert_int_eq(sizeof want / sizeof *want, QCC_DTYPE_COUNT);
     for (int i = 0; i < QCC_DTYPE_COUNT; i++) {
