@@ -187,7 +187,7 @@ static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
     }
     int64_t steps = best.chunk ? best.chunk : tile_steps(k);
     int64_t carrying = max_i64(1, min_i64(steps - 1, CARRYING));
-    best.spread = (int)min_i64(ceil_div(best.mr, carrying), CARRIED);
+    best.spread = (int)min_i64(ceil_div(best.mr, 2 * carrying) * 2, CARRIED); /* pairs */
     if (!best.tiles) best.spread = 0;
     k->variant = best;
 }

@@ -26,34 +26,84 @@ static void step_operand(QccEmit *e, EmitOperand *o, const QccKernelArg *arg, Va
                        (i * pixel + (int64_t)j * e->lanes * channel) * emit_size(e, arg->dtype))};
 }
 
+enum {
+    WIDE = 2,  /* vectors of a pixel that are narrowed and stored together, */
+    BYTES = 4, /* as many as fill a register with bytes, where they may be of several pixels */
+};
+
+/* A block at work. */
+typedef struct Block {
+    QccEmit *e;
+    const QccExpr *epilogue;
+    const Val *at, *acc;
+    int nv, last;
+    EmitOperand operand[BYTES][QCC_KERNEL_ARGS];
+} Block;
+
+/* The epilogue of pixel i, vectors [j, j + n). */
+static void evaluate(Block *b, int i, int j, int n, Val *out)
+{
+    const QccKernel *k = b->e->k;
+    for (int w = 0; w < n; w++) {
+        int count = j + w == b->nv - 1 ? b->last : b->e->lanes;
+        for (int a = k->nanchor + 1; a < k->narg; a++)
+            step_operand(b->e, &b->operand[w][a], &k->arg[a], b->at[a], i, j + w);
+        out[w] =
+            emit_expr(b->e, b->epilogue, b->operand[w], NULL, b->acc[i * b->nv + j + w], count);
+    }
+}
+
+/* Where vector j of pixel i goes. */
+static Val result_at(const Block *b, int i, int j)
+{
+    const QccKernelArg *to = &b->e->k->arg[0];
+    int64_t offset = i * to->stride[2] + (int64_t)j * b->e->lanes * to->stride[3];
+    return emit_atc(b->e, b->at[0], offset * emit_size(b->e, to->dtype));
+}
+
+static void store(const Block *b, int i, int j, int n, const Val *out)
+{
+    const QccKernelArg *to = &b->e->k->arg[0];
+    int count = j + n == b->nv ? b->last : b->e->lanes;
+    if (to->stride[3] == 1) {
+        emit_store_run(b->e, to->dtype, out, n, result_at(b, i, j), count);
+        return;
+    }
+    for (int w = 0; w < n; w++)
+        emit_store(b->e, to->dtype, out[w], result_at(b, i, j + w), to->stride[3],
+                   w == n - 1 ? count : b->e->lanes);
+}
+
+/* Vectors [j, j + n) of `pixels` pixels from i on, as bytes of one register. */
+static void store_saturated(const Block *b, int i, int pixels, int j, int n, Val *out)
+{
+    int lanes = b->e->lanes, count = j + n == b->nv ? b->last : lanes;
+    for (int v = pixels * n; v < BYTES; v++) out[v] = out[0]; /* anything: it is dropped */
+    Val bytes = emit_saturate(b->e, b->e->k->arg[0].dtype, out);
+    for (int p = 0; p < pixels; p++)
+        emit_store_part(b->e, bytes, p * n * lanes, (n - 1) * lanes + count,
+                        result_at(b, i + p, j));
+}
+
 void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last)
 {
     const QccKernel *k = e->k;
-    const QccKernelArg *result = &k->arg[0];
-    int64_t size = emit_size(e, result->dtype);
-    enum { WIDE = 2 }; /* vectors that are narrowed and stored together */
-    EmitOperand operand[WIDE][QCC_KERNEL_ARGS] = {0};
-    for (int j = 0; j < nv; j += WIDE) {
-        int n = nv - j < WIDE ? nv - j : WIDE;
-        for (int i = 0; i < mr; i++) {
-            Val out[WIDE];
-            for (int w = 0; w < n; w++) {
-                int count = j + w == nv - 1 ? last : e->lanes;
-                for (int a = k->nanchor + 1; a < k->narg; a++)
-                    step_operand(e, &operand[w][a], &k->arg[a], at[a], i, j + w);
-                out[w] = emit_expr(e, k->epilogue, operand[w], NULL, acc[i * nv + j + w], count);
-            }
-            int64_t offset = i * result->stride[2] + (int64_t)j * e->lanes * result->stride[3];
-            Val p = emit_atc(e, at[0], offset * size);
-            int count = j + n == nv ? last : e->lanes;
-            if (result->stride[3] == 1) {
-                emit_store_run(e, result->dtype, out, n, p, count);
-                continue;
-            }
-            for (int w = 0; w < n; w++)
-                emit_store(e, result->dtype, out[w],
-                           emit_atc(e, p, (int64_t)w * e->lanes * result->stride[3] * size),
-                           result->stride[3], w == n - 1 ? count : e->lanes);
+    Block b = {.e = e, .epilogue = k->epilogue, .at = at, .acc = acc, .nv = nv, .last = last};
+    QccExpr raw;
+    bool saturates = e->lanes == 16 && k->arg[0].stride[3] == 1 &&
+                     emit_saturates(k->epilogue, k->arg[0].dtype, &raw);
+    if (saturates) b.epilogue = &raw;
+    int wide = saturates && mr == 1 ? BYTES : WIDE;
+    for (int j = 0; j < nv; j += wide) {
+        int n = nv - j < wide ? nv - j : wide, together = saturates ? BYTES / n : 1;
+        for (int i = 0; i < mr; i += together) {
+            int pixels = mr - i < together ? mr - i : together;
+            Val out[BYTES];
+            for (int p = 0; p < pixels; p++) evaluate(&b, i + p, j, n, &out[p * n]);
+            if (saturates)
+                store_saturated(&b, i, pixels, j, n, out);
+            else
+                store(&b, i, j, n, out);
         }
     }
 }

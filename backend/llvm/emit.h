@@ -131,6 +131,11 @@ void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int 
 /* n vectors whose elements follow each other, the last with `count` lanes. */
 void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, int count);
 
+/* Four vectors of i32 side by side as bytes of `dtype` (u8 or i8), each number the nearest one that
+ * there is; lanes is 16. And `count` of a register's 64 bytes, from byte `from` on. */
+Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value);
+void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p);
+
 /* The first `count` bytes of a whole register of them. */
 void emit_store_bytes(QccEmit *e, Val value, Val p, int count);
 
@@ -148,6 +153,10 @@ typedef struct EmitOperand {
  * result[j] (or NULL) argument QCC_ROW_RESULT + j. acc may be NULL when it is not used. */
 Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *result, Val acc,
               int count);
+
+/* Whether x ends in a clamp to what `dtype` (u8 or i8) holds, so that it may be stored by
+ * saturating: then *raw is x without what of the clamp that does. */
+bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw);
 
 /* 64 bytes of a table of 256; needs target.byte_tables. */
 Val emit_table(QccEmit *e, Val table, Val index);

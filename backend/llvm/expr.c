@@ -197,6 +197,38 @@ static Val look_up(Scope *s, const QccExprNode *node, Val index)
     return LLVMBuildZExt(e->b, all, emit_vector(e->i32, e->lanes), "");
 }
 
+/* Whether node n is `op` of a constant and of node *inner. */
+static bool is_bounded(const QccExpr *x, int n, QccExprOp op, int64_t *bound, int *inner)
+{
+    const QccExprNode *node = &x->node[n];
+    if (node->op != op || node->type != QCC_EX_I32) return false;
+    for (int i = 0; i < 2; i++) {
+        if (x->node[node->in[i]].op != QCC_EX_imm) continue;
+        *bound = x->node[node->in[i]].imm.i;
+        *inner = node->in[1 - i];
+        return true;
+    }
+    return false;
+}
+
+bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw)
+{
+    if (!x || (dtype != QCC_U8 && dtype != QCC_I8)) return false;
+    int64_t least, greatest, bound[2];
+    int inner, rest;
+    qcc_dtype_range(dtype, &least, &greatest);
+    bool min = x->node[x->result].op == QCC_EX_min;
+    QccExprOp outer = min ? QCC_EX_min : QCC_EX_max, other = min ? QCC_EX_max : QCC_EX_min;
+    if (!is_bounded(x, x->result, outer, &bound[0], &inner)) return false;
+    if (!is_bounded(x, inner, other, &bound[1], &rest)) return false;
+    for (int i = 0; i < 2; i++)
+        if (bound[i] < least || bound[i] > greatest) return false;
+    *raw = *x;
+    if (bound[0] != (min ? greatest : least)) return true;
+    raw->result = bound[1] == (min ? least : greatest) ? rest : inner;
+    return true;
+}
+
 /* Whether a node is known to be the same in every lane. */
 static bool is_uniform(const Scope *s, const QccExprNode *node)
 {

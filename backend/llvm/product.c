@@ -51,6 +51,8 @@ typedef struct Product {
     Val parts;                  /* i32 [panels of a group][mr][nt][16] between passes */
     Val place[QCC_KERNEL_ARGS]; /* ptr [pixels]: of each argument; NULL: does not vary by pixel */
     Val nowhere;                /* where results go that are none */
+    const QccExpr *epilogue;
+    bool saturates; /* the epilogue leaves it to the store to clamp */
 } Product;
 
 /* Panels of output channels that are alike: full ones, or the last one. */
@@ -232,22 +234,23 @@ static void keep_operands(const Product *t, const Panel *panel, Val channel, Kep
             }
             o->at = emit_at(e, emit_arg(e, a), to_channel(t, a, channel));
             o->at = emit_atc(e, o->at, j * LANES * step * emit_size(e, o->dtype));
-            if (is_read(k->epilogue, a)) o->value = emit_load_wide(e, o->dtype, o->at, step, count);
+            if (is_read(t->epilogue, a)) o->value = emit_load_wide(e, o->dtype, o->at, step, count);
         }
     }
 }
 
-/* Pixel u of those that begin with number `pixel`. */
-static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixel, int u)
+/* The epilogue of pixel u of those that begin with number `pixel`. to: where its result lies. */
+static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel, int u, Val *to,
+                     Val *out)
 {
     QccEmit *e = t->e;
     const QccKernel *k = e->k;
-    Val at[QCC_KERNEL_ARGS], out[SIDE];
+    Val at[QCC_KERNEL_ARGS];
     for (int a = 0; a < k->narg; a++)
         if (t->place[a])
             at[a] = LLVMBuildLoad2(
-                e->b, e->ptr, emit_atc(e, emit_at(e, t->place[a], emit_mulc(e, pixel, 8)), 8 * u),
-                "");
+                e->b, e->ptr,
+                emit_atc(e, emit_at(e, t->place[a], emit_mulc(e, pixel, 8)), 8 * (int64_t)u), "");
     Val sums = emit_at(e, t->sums, emit_mulc(e, pixel, t->nt * ROW_BYTES));
     for (int j = 0; j < panel->nv; j++) {
         EmitOperand operand[QCC_KERNEL_ARGS] = {0};
@@ -260,9 +263,41 @@ static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixe
         Val acc = emit_load_vector(e, emit_vector(e->i32, LANES),
                                    emit_atc(e, sums, (u * t->nt + j) * (int64_t)ROW_BYTES), 64);
         int count = j == panel->nv - 1 ? panel->last : LANES;
-        out[j] = emit_expr(e, k->epilogue, operand, NULL, acc, count);
+        out[j] = emit_expr(e, t->epilogue, operand, NULL, acc, count);
     }
-    emit_store_run(e, k->arg[0].dtype, out, panel->nv, at[0], panel->last);
+    *to = at[0];
+}
+
+/* Pixels that are stored together: as many as fill a register of bytes. */
+static int together(const Panel *panel)
+{
+    return panel->nv == 2 ? 2 : 1;
+}
+
+/* The epilogue of n pixels from number pixel + u on, n no more than go together. */
+static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixel, int u, int n)
+{
+    QccEmit *e = t->e;
+    QccDtype dtype = e->k->arg[0].dtype;
+    int nv = panel->nv, bytes = (nv - 1) * LANES + panel->last;
+    Val to[2], out[2 * SIDE];
+    for (int i = 0; i < n; i++) evaluate(t, panel, kept, pixel, u + i, &to[i], &out[i * nv]);
+    if (!t->saturates) {
+        for (int i = 0; i < n; i++) emit_store_run(e, dtype, &out[i * nv], nv, to[i], panel->last);
+        return;
+    }
+    for (int i = n * nv; i < SIDE; i++) out[i] = out[i % nv]; /* anything: it is dropped */
+    Val packed = emit_saturate(e, dtype, out);
+    for (int i = 0; i < n; i++) emit_store_part(e, packed, i * nv * LANES, bytes, to[i]);
+}
+
+/* Part `part` of `parts` of n pixels. */
+static void emit_share(const Product *t, const Panel *panel, Kept kept, Val pixel, int n, int part,
+                       int parts)
+{
+    int unit = together(panel), units = (n + unit - 1) / unit;
+    for (int i = part * units / parts; i < (part + 1) * units / parts; i++)
+        emit_pixel(t, panel, kept, pixel, i * unit, n - i * unit < unit ? n - i * unit : unit);
 }
 
 /* The epilogue of pixels [from, to), alone. */
@@ -271,7 +306,7 @@ static void emit_pixels(const Product *t, const Panel *panel, Kept kept, int64_t
     if (from >= to) return;
     EmitLoop l;
     emit_loop_begin(t->e, &l, emit_i64(t->e, from), emit_i64(t->e, to), PIXELS, 0, NULL);
-    for (int u = 0; u < PIXELS; u++) emit_pixel(t, panel, kept, l.i, u);
+    emit_share(t, panel, kept, l.i, PIXELS, 0, 1);
     emit_loop_end(t->e, &l, NULL);
 }
 
@@ -337,8 +372,7 @@ static void emit_step(const Product *t, const Panel *panel, const Val *a, Val b,
             emit_tile_load(e, &t->tiles, at, a[i], t->c->stride_w * t->c->a_w,
                            stream == QCC_STREAM_A);
         emit_tile_multiply(e, &t->tiles, acc, at, bt);
-        for (int u = slot * along->pixels / slots; u < (slot + 1) * along->pixels / slots; u++)
-            emit_pixel(t, panel, along->kept, along->pixel, u);
+        emit_share(t, panel, along->kept, along->pixel, along->pixels, slot, slots);
     }
 }
 
@@ -634,6 +668,9 @@ void emit_product(QccEmit *e)
     if (k->arg[1].dtype != QCC_U8 || k->arg[2].dtype != QCC_I8 || t.c->groups != 1 ||
         k->arg[0].stride[3] != 1 || e->t->tiles == QCC_TILES_NONE)
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "this contraction cannot go by tiles");
+    QccExpr raw;
+    t.saturates = emit_saturates(k->epilogue, k->arg[0].dtype, &raw);
+    t.epilogue = t.saturates ? &raw : k->epilogue;
     t.g = qcc_kernel_tiling(k);
     walk_taps(&t);
     shape_tiles(&t);

@@ -100,6 +100,36 @@ void emit_store_bytes(QccEmit *e, Val value, Val p, int count)
         store_partial(e, value, 1, p, count);
 }
 
+Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value)
+{
+    /* The packs work on the 128-bit parts of a register: part l of the bytes has, one after the
+     * other, four of each vector. One permutation brings together what belongs together. */
+    Val words[2], pick[16];
+    for (int i = 0; i < 2; i++)
+        words[i] = emit_intrinsic(e, "llvm.x86.avx512.packssdw.512", NULL, 0,
+                                  (Val[]){value[2 * i], value[2 * i + 1]}, 2);
+    const char *narrow =
+        dtype == QCC_U8 ? "llvm.x86.avx512.packuswb.512" : "llvm.x86.avx512.packsswb.512";
+    Val bytes = emit_intrinsic(e, narrow, NULL, 0, words, 2);
+    for (int i = 0; i < 16; i++) pick[i] = emit_i32(e, i % 4 * 4 + i / 4);
+    Val fours = LLVMBuildBitCast(e->b, bytes, emit_vector(e->i32, 16), "");
+    fours = LLVMBuildShuffleVector(e->b, fours, fours, LLVMConstVector(pick, 16), "");
+    return LLVMBuildBitCast(e->b, fours, emit_vector(e->i8, 64), "");
+}
+
+void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p)
+{
+    Val pick[64];
+    int n = 16;
+    while (n < count) n *= 2;
+    for (int i = 0; i < n; i++) pick[i] = emit_i32(e, from + i);
+    Val part = LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, (unsigned)n), "");
+    if (count == n)
+        store_vector(e, part, p, 1);
+    else
+        store_partial(e, part, 1, p, count);
+}
+
 void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int count)
 {
     int size = (int)emit_size(e, dtype);
