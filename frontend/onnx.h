@@ -416,6 +416,9 @@ QccStatus qcc_onnx_quick_gelu(QccOnnxNode *n);
 QccStatus qcc_onnx_eye_like(QccOnnxNode *n);
 QccStatus qcc_onnx_range(QccOnnxNode *n);
 QccStatus qcc_onnx_size(QccOnnxNode *n);
+/* onnx_signal.c */
+QccStatus qcc_onnx_mel_weights(QccOnnxNode *n);
+QccStatus qcc_onnx_window(QccOnnxNode *n); /* that of the operator's name */
 /* onnx_einsum.c */
 QccStatus qcc_onnx_einsum(QccOnnxNode *n);
 /* onnx_resize.c */
