@@ -9,7 +9,8 @@
 #define QCC_TESTS_AMX_TRAPS_H
 
 #ifndef _GNU_SOURCE
-#error "amx_traps.h needs _GNU_SOURCE: registers of ucontext.h"
+#define _GNU_SOURCE    /* the registers of ucontext.h; a file that includes others first says so   \
+                          itself */
 #endif
 
 #include <signal.h>
