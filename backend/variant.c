@@ -128,7 +128,7 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = qcc_pack_size(k, t);
     int64_t times = panels, between = 0; /* a block of A is read; what passes cost */
     if (v->chunk) {
-        a_block = v->mr * v->chunk * QCC_TILE_BYTES;
+        a_block = (int64_t)v->mr * v->chunk * QCC_TILE_BYTES;
         times = min_i64(panels, g.group);
         between = (steps / v->chunk - 1) * 2 * v->mr * v->nr * ROW_L2;
     }
@@ -142,8 +142,8 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
         b_row = row_cost(b + a_block, g.blocks);
         v->stream = b_row > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
     }
-    int64_t multiply = max_i64(v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
-    int64_t step = multiply + v->mr * a_row + v->nr * QCC_TILE_ROWS * b_row;
+    int64_t multiply = max_i64((int64_t)v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
+    int64_t step = multiply + v->mr * a_row + (int64_t)v->nr * QCC_TILE_ROWS * b_row;
     int64_t epilogue = (int64_t)v->mr * v->nr * OUTPUT_COST / 2 * CYCLE;
     int64_t block = max_i64(steps * step, epilogue) + between;
     return g.blocks * panels * (block / CYCLE + TILE_BLOCK);

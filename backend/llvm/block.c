@@ -98,8 +98,8 @@ void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int 
         int n = nv - j < wide ? nv - j : wide, together = saturates ? BYTES / n : 1;
         for (int i = 0; i < mr; i += together) {
             int pixels = mr - i < together ? mr - i : together;
-            Val out[BYTES];
-            for (int p = 0; p < pixels; p++) evaluate(&b, i + p, j, n, &out[p * n]);
+            Val out[BYTES] = {NULL};
+            for (int p = 0; p < pixels; p++) evaluate(&b, i + p, j, n, out + (size_t)p * (size_t)n);
             if (saturates)
                 store_saturated(&b, i, pixels, j, n, out);
             else

@@ -233,7 +233,7 @@ static void keep_operands(const Product *t, const Panel *panel, Val channel, Kep
                 continue;
             }
             o->at = emit_at(e, emit_arg(e, a), to_channel(t, a, channel));
-            o->at = emit_atc(e, o->at, j * LANES * step * emit_size(e, o->dtype));
+            o->at = emit_atc(e, o->at, (int64_t)j * LANES * step * emit_size(e, o->dtype));
             if (is_read(t->epilogue, a)) o->value = emit_load_wide(e, o->dtype, o->at, step, count);
         }
     }
@@ -245,20 +245,21 @@ static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel,
 {
     QccEmit *e = t->e;
     const QccKernel *k = e->k;
-    Val at[QCC_KERNEL_ARGS];
+    Val at[QCC_KERNEL_ARGS] = {NULL};
     for (int a = 0; a < k->narg; a++)
         if (t->place[a])
             at[a] = LLVMBuildLoad2(
                 e->b, e->ptr,
                 emit_atc(e, emit_at(e, t->place[a], emit_mulc(e, pixel, 8)), 8 * (int64_t)u), "");
-    Val sums = emit_at(e, t->sums, emit_mulc(e, pixel, t->nt * ROW_BYTES));
+    Val sums = emit_at(e, t->sums, emit_mulc(e, pixel, (int64_t)t->nt * ROW_BYTES));
     for (int j = 0; j < panel->nv; j++) {
         EmitOperand operand[QCC_KERNEL_ARGS] = {0};
         for (int a = k->nanchor + 1; a < k->narg; a++) {
             operand[a] = kept[j][a];
             if (t->place[a])
-                operand[a].at = emit_atc(
-                    e, at[a], j * LANES * operand[a].step * emit_size(e, operand[a].dtype));
+                operand[a].at =
+                    emit_atc(e, at[a],
+                             (int64_t)j * LANES * operand[a].step * emit_size(e, operand[a].dtype));
         }
         Val acc = emit_load_vector(e, emit_vector(e->i32, LANES),
                                    emit_atc(e, sums, (u * t->nt + j) * (int64_t)ROW_BYTES), 64);
@@ -280,10 +281,12 @@ static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixe
     QccEmit *e = t->e;
     QccDtype dtype = e->k->arg[0].dtype;
     int nv = panel->nv, bytes = (nv - 1) * LANES + panel->last;
-    Val to[2], out[2 * SIDE];
-    for (int i = 0; i < n; i++) evaluate(t, panel, kept, pixel, u + i, &to[i], &out[i * nv]);
+    Val to[2] = {NULL}, out[2 * SIDE] = {NULL};
+    for (int i = 0; i < n; i++)
+        evaluate(t, panel, kept, pixel, u + i, &to[i], out + (size_t)i * (size_t)nv);
     if (!t->saturates) {
-        for (int i = 0; i < n; i++) emit_store_run(e, dtype, &out[i * nv], nv, to[i], panel->last);
+        for (int i = 0; i < n; i++)
+            emit_store_run(e, dtype, out + (size_t)i * (size_t)nv, nv, to[i], panel->last);
         return;
     }
     for (int i = n * nv; i < SIDE; i++) out[i] = out[i % nv]; /* anything: it is dropped */
@@ -381,7 +384,7 @@ static void emit_step_at(const Product *t, const Panel *panel, const Val *a, Val
                          int64_t more, const Along *along)
 {
     QccEmit *e = t->e;
-    Val here[SIDE], offset;
+    Val here[SIDE] = {NULL}, offset;
     if (!s)
         offset = emit_i64(e, t->at[more]);
     else if (t->table)
@@ -497,9 +500,9 @@ static void emit_panels(const Product *t, const Panel *panel, const Place *tile,
     for (int i = 0; i < t->mt; i++)
         a[i] = emit_opaque(e, emit_at(e, tile[i].a, emit_mulc(e, steps, QCC_TILE_BYTES)));
     Val b = emit_at(e, weights_at(t, channel), emit_mulc(e, steps, QCC_TILE_SIZE));
-    Val part = emit_at(
-        e, t->parts,
-        emit_mulc(e, LLVMBuildSub(e->b, l.i, from, ""), e->k->variant.mr * t->nt * ROW_BYTES));
+    Val part = emit_at(e, t->parts,
+                       emit_mulc(e, LLVMBuildSub(e->b, l.i, from, ""),
+                                 (int64_t)e->k->variant.mr * t->nt * ROW_BYTES));
     emit_pass(t, panel, a, emit_opaque(e, b), first ? NULL : part,
               &(Before){l.carry[CHANNEL], l.carry[TO], l.carry[WHOLE]});
     Val whole = LLVMBuildICmp(e->b, LLVMIntEQ, pass, emit_i64(e, t->steps / t->pass - 1), "");

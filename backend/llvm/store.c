@@ -105,7 +105,7 @@ Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value)
     /* The packs work on the 128-bit parts of a register: part l of the bytes has, one after the
      * other, four of each vector. One permutation brings together what belongs together. */
     Val words[2], pick[16];
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++)
         words[i] = emit_intrinsic(e, "llvm.x86.avx512.packssdw.512", NULL, 0,
                                   (Val[]){value[2 * i], value[2 * i + 1]}, 2);
     const char *narrow =

@@ -52,9 +52,10 @@ Val emit_stack(QccEmit *e, int64_t bytes)
 void emit_tiles_configure(QccEmit *e, EmitTiles *t)
 {
     if (in_memory(e)) {
-        t->memory = emit_stack(e, EMIT_TILES * QCC_TILE_SIZE);
+        t->memory = emit_stack(e, (int64_t)EMIT_TILES * QCC_TILE_SIZE);
         EmitLoop l;
-        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, EMIT_TILES * QCC_TILE_ROWS), 1, 0, NULL);
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, (int64_t)EMIT_TILES * QCC_TILE_ROWS), 1,
+                        0, NULL);
         Val rubbish = emit_splat(e, LLVMConstInt(e->i8, 0x5a, false), QCC_TILE_BYTES);
         emit_store_bytes(e, rubbish, row_at(e, t, 0, l.i), QCC_TILE_BYTES);
         emit_loop_end(e, &l, NULL);

@@ -225,7 +225,7 @@ static const char *tile_steps(QccArena *arena, const char *text, bool ir)
         int tile[3], n = 0;
         const char *mark = ir ? "i8 " : "%tmm";
         for (at = strstr(at, mark); at && n < 3; at = strstr(at + 1, mark))
-            tile[n++] = atoi(at + strlen(mark));
+            tile[n++] = (int)strtol(at + strlen(mark), NULL, 10);
         qcc_buf_printf(&out, "%d", (int)i);
         for (int j = 0; j < n; j++) qcc_buf_printf(&out, " %d", tile[ir ? j : n - 1 - j]);
         qcc_buf_puts(&out, "\n");
