@@ -109,24 +109,21 @@ static Val count_up(QccEmit *e, Val from, int64_t by)
     return LLVMBuildAdd(e->b, emit_splat(e, from, LANES), LLVMConstVector(v, LANES), "");
 }
 
-static Val both(QccEmit *e, Val a, Val b)
-{
-    return a ? LLVMBuildAnd(e->b, a, b, "") : b;
-}
-
 /* Which of a tile's 16 rows are pixels of its own. x: their columns. */
 static Val owned(const Product *t, const Place *p, Val x)
 {
     QccEmit *e = t->e;
-    Val row = count_up(e, emit_i64(e, 0), 1);
-    Val yes =
-        LLVMBuildICmp(e->b, LLVMIntSLT, row, emit_splat(e, emit_i64(e, t->g.rows), LANES), "");
-    if (p->own)
-        yes = both(e, yes, LLVMBuildICmp(e->b, LLVMIntSGE, row, emit_splat(e, p->own, LANES), ""));
-    if (p->exists) yes = both(e, yes, emit_splat(e, p->exists, LANES));
+    LLVMBuilderRef b = e->b;
+    Val row = count_up(e, emit_i64(e, 0), 1), rows = emit_splat(e, emit_i64(e, t->g.rows), LANES);
+    Val yes = LLVMBuildICmp(b, LLVMIntSLT, row, rows, "");
+    if (p->own) {
+        Val own = LLVMBuildICmp(b, LLVMIntSGE, row, emit_splat(e, p->own, LANES), "");
+        yes = LLVMBuildAnd(b, yes, own, "");
+    }
+    if (p->exists) yes = LLVMBuildAnd(b, yes, emit_splat(e, p->exists, LANES), "");
     if (!t->g.pitch) return yes;
     Val end = emit_splat(e, emit_i64(e, e->k->extent[2]), LANES);
-    return both(e, yes, LLVMBuildICmp(e->b, LLVMIntSLT, x, end, ""));
+    return LLVMBuildAnd(b, yes, LLVMBuildICmp(b, LLVMIntSLT, x, end, ""), "");
 }
 
 /* Bytes from argument a's first element to channel `channel` of its first pixel. */
