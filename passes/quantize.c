@@ -81,14 +81,6 @@ static bool has_weight(const QccOp *op)
     return op->def->quant.kind == QCC_QUANT_AFFINE && op->def->quant.bias;
 }
 
-/* How many products the op adds up for each result, if that is known. */
-static bool depth_fits(const QccOp *op)
-{
-    const QccType *a = op->in[0].value->type;
-    const QccDim *k = &a->dim[a->rank - 1];
-    return !k->sym[0] && k->n <= QCC_MATMUL_DEPTH;
-}
-
 static bool can_quantize_affine(QccOp *op)
 {
     const QccQuantRule *rule = &op->def->quant;
@@ -96,7 +88,7 @@ static bool can_quantize_affine(QccOp *op)
     QccValue *x = op->in[0].value, *bias = rule->bias ? qcc_op_in(op, rule->bias) : NULL;
     QccValue *w = op->in[rule->weight].value;
     if (!qcc_is_data(x) || !has_params(x)) return false;
-    if (!has_weight(op)) return qcc_is_data(w) && has_params(w) && depth_fits(op);
+    if (!has_weight(op)) return qcc_is_data(w) && has_params(w) && qcc_depth_fits(op);
     if (!qcc_const_is_f32(w, &unused)) return false;
     return !bias || qcc_const_is_f32(bias, &unused);
 }

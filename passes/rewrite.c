@@ -56,6 +56,13 @@ QccOp *qcc_def_is(const QccValue *value, const QccOpDef *def)
     return value && qcc_op_is(value->def, def) ? value->def : NULL;
 }
 
+bool qcc_depth_fits(const QccOp *op)
+{
+    const QccType *a = op->in[0].value->type;
+    const QccDim *k = &a->dim[a->rank - 1];
+    return !k->sym[0] && k->n <= QCC_MATMUL_DEPTH;
+}
+
 QccStatus qcc_make(QccValue **out, QccGraph *g, QccOp *before, const QccOpDef *def, QccLoc loc,
                    QccValue *const *in, int nin, const void *attrs)
 {

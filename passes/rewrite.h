@@ -22,6 +22,10 @@ bool qcc_op_is(const QccOp *op, const QccOpDef *def);
 /* The op that computes the value when it is of this kind, else NULL. */
 QccOp *qcc_def_is(const QccValue *value, const QccOpDef *def);
 
+/* Whether a product of two activations can compute on stored values: the number of products that it
+ * adds up for each result is known, and they are few enough for exact sums. */
+bool qcc_depth_fits(const QccOp *op);
+
 /* Makes an op and gives its first result. */
 QccStatus qcc_make(QccValue **out, QccGraph *g, QccOp *before, const QccOpDef *def, QccLoc loc,
                    QccValue *const *in, int nin, const void *attrs);

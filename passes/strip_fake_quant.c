@@ -178,6 +178,26 @@ static QccStatus strip_contraction(QccPassCtx *ctx, QccOp *op, const char **why)
     return QCC_OK;
 }
 
+/* So does a product of two activations. */
+static QccStatus strip_product(QccPassCtx *ctx, QccOp *op, const char **why)
+{
+    for (int i = 0; i < 2 && !*why; i++) {
+        const QccValue *x = stored(op->in[i].value);
+        if (!x)
+            *why = "a factor is not quantized";
+        else if (qcc_dtype_bits(x->type->dtype) != 8)
+            *why = "a factor is not of 8 bits";
+        else if (!qcc_quant_is_tensor(x->type->quant, NULL, NULL))
+            *why = "a factor has more than one scale";
+    }
+    if (!*why && !qcc_depth_fits(op)) *why = "its sums may be too long";
+    for (int i = 0; i < 2 && !*why; i++) {
+        qcc_op_set_operand(op, i, stored(op->in[i].value));
+        qcc_pass_count(ctx, READS, 1);
+    }
+    return QCC_OK;
+}
+
 /* Whether a quantize goes from one scale for a tensor to another: that is one table of bytes. */
 static bool converts_pairs(const QccOp *op)
 {
@@ -190,7 +210,8 @@ static QccStatus strip_op(QccPassCtx *ctx, QccOp *op, const char **why)
 {
     *why = NULL;
     switch (op->def->quant.kind) {
-    case QCC_QUANT_AFFINE: return strip_contraction(ctx, op, why);
+    case QCC_QUANT_AFFINE:
+        return op->def->quant.bias ? strip_contraction(ctx, op, why) : strip_product(ctx, op, why);
     case QCC_QUANT_FLOAT: *why = "it has no integer form"; return QCC_OK;
     case QCC_QUANT_SAME_SCALE: return QCC_OK; /* see run: conversions have been moved past it */
     case QCC_QUANT_ELEMENTWISE:
