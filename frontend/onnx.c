@@ -14,8 +14,7 @@ enum {
     EXTENT_MAX = 1 << 13,
     SYMBOLS = 256, /* dynamic extents by different names */
     RESULTS = 4096,
-    UNSUPPORTED_LISTED = 1000, /* nodes that are named one by one */
-    CALLS_LISTED = 64          /* calls in each other that are looked through before */
+    UNSUPPORTED_LISTED = 1000 /* nodes that are named one by one */
 };
 
 /* ---- parameters and initializers ---------------------------------------------------------- */
@@ -280,7 +279,7 @@ static void list_function(QccOnnxImport *im, QccOnnxFunction *f, QccLoc loc, int
     QccOnnxScope *outer = im->scope;
     int64_t opset = im->opset;
     /* What is deeper is refused when it is called. */
-    if (f->listed || im->depth == CALLS_LISTED) return;
+    if (f->listed || im->depth == QCC_ONNX_DEPTH_MAX) return;
     f->listed = true;
     im->depth++;
     im->scope = qcc_onnx_scope_new(im, NULL, qcc_onnx_inner_path(im, loc));

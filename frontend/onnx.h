@@ -190,6 +190,8 @@ const Onnx__NodeProto *qcc_onnx_resolve(QccOnnxImport *im, const Onnx__NodeProto
 /* onnx_wide.c: imports by the node's row, computing narrow floats in f32 where ops need that. */
 QccStatus qcc_onnx_import_row(QccOnnxNode *n);
 
+enum { QCC_ONNX_DEPTH_MAX = 64 }; /* calls and branches in each other */
+
 /* onnx_call.c: counts nodes that come from inside of another, and how deep that is (im->depth,
  * which whoever leaves takes back); the nodes of the function, in place of the node. */
 QccStatus qcc_onnx_enter(QccOnnxImport *im, QccLoc loc, const char *type, size_t nodes);

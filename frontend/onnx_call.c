@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-enum {
-    DEPTH_MAX = 64,     /* calls and branches in each other */
-    NODES_MAX = 1 << 16 /* that a model makes by them */
-};
+enum { NODES_MAX = 1 << 16 }; /* that a model makes by calls and branches */
 
 QccStatus qcc_onnx_enter(QccOnnxImport *im, QccLoc loc, const char *type, size_t nodes)
 {
-    if (im->depth == DEPTH_MAX) {
+    if (im->depth == QCC_ONNX_DEPTH_MAX) {
         return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc,
-                        "unsupported op '%s': more than %d calls in each other", type, DEPTH_MAX);
+                        "unsupported op '%s': more than %d calls in each other", type,
+                        QCC_ONNX_DEPTH_MAX);
     }
     if (nodes >= NODES_MAX || im->inlined > NODES_MAX - (int64_t)nodes) {
         return qcc_fail(im->d, QCC_ERROR_UNSUPPORTED, loc,

@@ -139,6 +139,36 @@ START_TEST(test_places)
 }
 END_TEST
 
+/* As applications open it: by its path the data is found, from memory it is not. */
+static void opened(Fixture *f)
+{
+    const char *folder = make_folder(f), *path = in(f, folder, "m.onnx");
+    int64_t size;
+    const void *bytes = model_pack(f, sum(f, "w.bin", "8", NULL), NULL, 0, &size);
+    write_file(path, bytes, (size_t)size);
+    write_file(in(f, folder, "w.bin"), data, sizeof data);
+    QccContext *context;
+    QccModel *model;
+    ck_assert_int_eq(qcc_context_new(&context, NULL), QCC_OK);
+    ck_assert_int_eq(qcc_model_open(&model, context, path), QCC_OK);
+    ck_assert_int_eq(qcc_model_save(model, in(f, folder, "m.bin")), QCC_OK);
+    qcc_model_free(model);
+    ck_assert_int_eq(unlink(in(f, folder, "w.bin")), 0);
+    ck_assert_int_eq(qcc_model_open(&model, context, in(f, folder, "m.bin")), QCC_OK);
+    qcc_model_free(model);
+    ck_assert_int_eq(qcc_model_open(&model, context, path), QCC_ERROR_IO);
+    QccStatus status = qcc_model_from_memory(&model, context, path, bytes, (size_t)size);
+    ck_assert_int_eq(status, QCC_ERROR_UNSUPPORTED);
+    qcc_context_free(context);
+    remove_folder(folder);
+}
+
+START_TEST(test_opened)
+{
+    with_ir(opened);
+}
+END_TEST
+
 static void refused(Fixture *f)
 {
     const char *folder = make_folder(f), *model = in(f, folder, "a/m.onnx");
@@ -294,6 +324,7 @@ int main(void)
     TCase *tc = tcase_create("onnx_external");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_places);
+    tcase_add_test(tc, test_opened);
     tcase_add_test(tc, test_refused);
     tcase_add_test(tc, test_large);
     suite_add_tcase(suite, tc);
