@@ -35,7 +35,7 @@ static bool from_blob(const QccOnnxNode *n, Dims *d, const QccBlob *blob)
     int64_t count = 1;
     for (int i = 0; i < blob->rank; i++) count *= blob->dim[i];
     *d = (Dims){.dtype = blob->dtype, .rank = blob->rank, .n = (int)count};
-    if (blob->rank > 1 || count > QCC_INTS_MAX) return false;
+    if (blob->rank > 1 || count > QCC_INTS_MAX || qcc_dtype_bits(blob->dtype) < 8) return false;
     for (int i = 0; i < d->n; i++) {
         double real = qcc_onnx_real(n, blob, i);
         bool wide = blob->dtype == QCC_I64;
