@@ -307,3 +307,32 @@ QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKern
     k->correction_dim[last] = co;
     return QCC_OK;
 }
+
+QccContractShape qcc_conv_shape(const QccConvAttrs *attrs, const int64_t w[4], const int64_t a[3])
+{
+    return (QccContractShape){.kh = w[1],
+                              .kw = w[2],
+                              .stride_h = attrs->stride.v[0],
+                              .stride_w = attrs->stride.v[1],
+                              .dil_h = attrs->dilation.v[0],
+                              .dil_w = attrs->dilation.v[1],
+                              .ci = w[3],
+                              .groups = attrs->groups,
+                              .a_n = a[0],
+                              .a_h = a[1],
+                              .a_w = a[2]};
+}
+
+QccContractShape qcc_row_product_shape(int64_t k, int64_t a_n, int64_t a_w)
+{
+    return (QccContractShape){.kh = 1,
+                              .kw = 1,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .dil_h = 1,
+                              .dil_w = 1,
+                              .ci = k,
+                              .groups = 1,
+                              .a_n = a_n,
+                              .a_w = a_w};
+}

@@ -41,6 +41,10 @@ const QccNumber *qcc_product_transpose(const QccNumber *w, int64_t rows, int64_t
  */
 
 extern const QccField qcc_conv_fields[];
+/* What a convolution by weights of extents w[o][kh][kw][ci] looks like over rows of x at strides
+ * a[n][h][w]; and a product of rows of k. */
+QccContractShape qcc_conv_shape(const QccConvAttrs *attrs, const int64_t w[4], const int64_t a[3]);
+QccContractShape qcc_row_product_shape(int64_t k, int64_t a_n, int64_t a_w);
 /* The result's shape, from attributes and the shapes of operands 0 and 1. */
 QccStatus qcc_conv_infer(const QccOp *op, QccDim dim[4]);
 QccStatus qcc_matmul_infer(const QccOp *op, QccDtype dtype, const QccType **result);

@@ -207,17 +207,9 @@ static QccStatus lower_windows(const QccOp *op, QccKernelList *list)
         int64_t *to = QCC_NEW_ARRAY(list->arena, 4, int64_t);
         to[3] = g * co;
         k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, space);
-        k->kernel->u.contract = (QccContractShape){.kh = 1,
-                                                   .kw = 1,
-                                                   .stride_h = 1,
-                                                   .stride_w = 1,
-                                                   .dil_h = 1,
-                                                   .dil_w = 1,
-                                                   .ci = depth,
-                                                   .groups = 1,
-                                                   .a_n = stride[1],
-                                                   .a_h = stride[2],
-                                                   .a_w = stride[3]};
+        QccContractShape *shape = &k->kernel->u.contract;
+        *shape = qcc_row_product_shape(depth, stride[1], stride[3]);
+        shape->a_h = stride[2];
         qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, to);
         k->source[qcc_lower_temp_arg(k, windows, QCC_F32, NULL)].offset = g * stride[0];
         qcc_product_lower_turned(op, list, k, turned, g * co);
@@ -241,17 +233,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     bool depthwise = a->groups > 1 && a->groups == w->dim[0] && w->dim[3] == 1;
     QccLoweredKernel *k =
         qcc_lower_kernel(list, depthwise ? QCC_ANCHOR_DEPTHWISE : QCC_ANCHOR_CONTRACT, 4, yd);
-    k->kernel->u.contract = (QccContractShape){.kh = w->dim[1],
-                                               .kw = w->dim[2],
-                                               .stride_h = a->stride.v[0],
-                                               .stride_w = a->stride.v[1],
-                                               .dil_h = a->dilation.v[0],
-                                               .dil_w = a->dilation.v[1],
-                                               .ci = w->dim[3],
-                                               .groups = a->groups,
-                                               .a_n = x->pitch[0],
-                                               .a_h = x->pitch[1],
-                                               .a_w = x->pitch[2]};
+    k->kernel->u.contract = qcc_conv_shape(a, w->dim, x->pitch);
     qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, NULL);
     int64_t *origin = QCC_NEW_ARRAY(list->arena, 4, int64_t);
     origin[1] = -a->pad.v[0];

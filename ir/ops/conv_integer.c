@@ -53,17 +53,8 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     p.a = qcc_lower_unsigned(op, list, padded, before, pitch);
     p.o_stride = w->dim[1] * w->dim[2] * w->dim[3];
     p.i_stride = 1;
-    p.shape = (QccContractShape){.kh = w->dim[1],
-                                 .kw = w->dim[2],
-                                 .stride_h = a->stride.v[0],
-                                 .stride_w = a->stride.v[1],
-                                 .dil_h = a->dilation.v[0],
-                                 .dil_w = a->dilation.v[1],
-                                 .ci = w->dim[3],
-                                 .groups = a->groups,
-                                 .a_n = padded[1] * padded[2] * padded[3],
-                                 .a_h = padded[2] * padded[3],
-                                 .a_w = padded[3]};
+    int64_t rows = padded[2] * padded[3];
+    p.shape = qcc_conv_shape(a, w->dim, (int64_t[]){padded[1] * rows, rows, padded[3]});
     return qcc_lower_bytes(op, list, &p);
 }
 

@@ -87,15 +87,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     int64_t extent[4] = {1, 1, m, dim[last]}, stride[4] = {0, 0, y_pitch, pitch[last]};
     int turned = w ? -1 : qcc_product_turn(op, list);
     QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
-    k->kernel->u.contract = (QccContractShape){.kh = 1,
-                                               .kw = 1,
-                                               .stride_h = 1,
-                                               .stride_w = 1,
-                                               .dil_h = 1,
-                                               .dil_w = 1,
-                                               .ci = op->in[1].value->type->dim[1].n,
-                                               .groups = 1,
-                                               .a_w = a_w};
+    k->kernel->u.contract = qcc_row_product_shape(op->in[1].value->type->dim[1].n, 0, a_w);
     for (int i = 0; i <= last; i++) k->result_dim[i] = i < last ? 2 : 3;
     qcc_lower_result(k, op->out[0].type->dtype, stride, NULL);
     if (w) return qcc_product_lower(op, list, k, NULL, w, w->dim[1], 1, qcc_op_has(op, 2));

@@ -222,19 +222,11 @@ static QccLoweredKernel *new_kernel(QccKernelList *list, const Operands *o, cons
     int last = o->rank - 1;
     int64_t extent[4] = {s->batch, 1, s->m, o->dim[last]};
     QccLoweredKernel *lk = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
-    lk->kernel->u.contract = (QccContractShape){.kh = 1,
-                                                .kw = 1,
-                                                .stride_h = 1,
-                                                .stride_w = 1,
-                                                .dil_h = 1,
-                                                .dil_w = 1,
-                                                .ci = k,
-                                                .groups = 1,
-                                                .a_n = s->a_batch,
-                                                .a_w = s->a_m,
-                                                .b_strided = !packed,
-                                                .b_n = packed ? 0 : s->b_batch,
-                                                .b_k = packed ? 0 : o->pb[o->rb - 2]};
+    QccContractShape *shape = &lk->kernel->u.contract;
+    *shape = qcc_row_product_shape(k, s->a_batch, s->a_m);
+    shape->b_strided = !packed;
+    shape->b_n = packed ? 0 : s->b_batch;
+    shape->b_k = packed ? 0 : o->pb[o->rb - 2];
     for (int i = 0; i < o->rank; i++)
         lk->result_dim[i] = i == last ? 3 : i == last - 1 || s->rows ? 2 : 0;
     return lk;

@@ -63,16 +63,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     p.a = qcc_lower_unsigned(op, list, a, before, pitch);
     p.o_stride = 1;
     p.i_stride = n;
-    p.shape = (QccContractShape){.kh = 1,
-                                 .kw = 1,
-                                 .stride_h = 1,
-                                 .stride_w = 1,
-                                 .dil_h = 1,
-                                 .dil_w = 1,
-                                 .ci = k,
-                                 .groups = 1,
-                                 .a_n = a[last - 1] * k,
-                                 .a_w = k};
+    p.shape = qcc_row_product_shape(k, a[last - 1] * k, k);
     return qcc_lower_bytes(op, list, &p);
 }
 
