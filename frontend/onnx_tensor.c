@@ -126,7 +126,8 @@ static bool is_nibble(QccDtype dtype)
 static QccStatus from_int32(void *data, const QccOnnxTensorReader *r, const Onnx__TensorProto *t,
                             const char *what, QccDtype dtype)
 {
-    int64_t min = 0, max = qcc_dtype_bits(dtype) <= 8 ? UINT8_MAX : UINT16_MAX;
+    int64_t min = dtype == QCC_I4 ? INT8_MIN : 0; /* some writers give such a byte a sign */
+    int64_t max = qcc_dtype_bits(dtype) <= 8 ? UINT8_MAX : UINT16_MAX;
     if (!qcc_dtype_is_float(dtype) && !is_nibble(dtype)) qcc_dtype_range(dtype, &min, &max);
     int64_t bytes = qcc_dtype_size(dtype, 1);
     for (size_t i = 0; i < t->n_int32_data; i++) {

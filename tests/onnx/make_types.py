@@ -3,10 +3,10 @@
 import sys
 
 import numpy as np
-from onnx import TensorProto as T, helper as h
+from onnx import TensorProto, TensorProto as T, helper as h
 
 sys.dont_write_bytecode = True
-from make_onnx import case  # noqa: E402
+from make_onnx import case, const  # noqa: E402
 
 # ---- unsigned numbers of 64 bits: beyond what an i64 holds --------------------------------------------------------------
 
@@ -33,6 +33,11 @@ unary("to_i32", "Cast", a.astype(np.int32), to=T.INT32)
 unary("reduce_max", "ReduceMax", a.max(1, keepdims=True), axes=[1], opset=13)
 unary("reduce_min", "ReduceMin", a.min(0, keepdims=True), axes=[0], opset=13)
 unary("arg_max", "ArgMax", a.argmax(1).astype(np.int64), axis=1, keepdims=0)
+# Nibbles, the first one low, in bytes with a sign, as ONNX 1.16 wrote them.
+nibbles = TensorProto(name="q", data_type=22, dims=[5], int32_data=[0x78, 0x8f - 256, 3])
+case("i4_with_sign", 21, [h.make_node("DequantizeLinear", ["q", "s"], ["w"]), h.make_node("Mul", ["x", "w"], ["y"])],
+     {"x": np.ones(5, np.float32)}, {"y": np.array([-8, 7, -1, -8, 3], np.float32) / 2},
+     [nibbles, const("s", 0.5, np.float32)])
 f = np.array([0, -2.5, 1e10, 1.5e19, 3e19, np.nan], np.float32)
 case("u64_from_f32", 18, [h.make_node("Cast", ["x"], ["y"], to=T.UINT64)], {"x": f},
      {"y": np.array([0, 0, 10**10, int(np.float32(1.5e19)), 2**64 - 1, 0], np.uint64)})
