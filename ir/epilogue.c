@@ -2,8 +2,10 @@
  *
  *   op -> [anchor] + steps -> numbers -> map of every step -> number of the result -> rounding
  *
- * A "number" is an f32 node. The numbers of one epilogue are either quanta of the result ("scaled":
- * every step is homogeneous, so one factor per operand does it all) or real units.
+ * A "number" is an f32 node. A value inside that has a quantized type is rounded to it and read
+ * like an operand of that type, so it ends one stretch of steps and the next one begins. The
+ * numbers of a stretch are either quanta of its result ("scaled": every step is homogeneous, so one
+ * factor per operand does it all) or real units.
  *
  *                           in quanta of the result y             in real units
  *   integer accumulator     (f32)acc * (f32)(unit / sy)           (f32)acc * (f32)unit
@@ -31,14 +33,14 @@ typedef struct Builder {
     QccExpr *e;
     const QccOp *op;
     QccArena *arena;
-    const QccType *type; /* of the result */
     int rank;
     int64_t dim[QCC_MAX_RANK]; /* of the result */
     bool real;                 /* numbers are f32; else elements of plain types, as they are */
-    bool scaled;               /* numbers are quanta of the result */
     int *operand;              /* per operand of op: its number, -1 while there is none */
-    float trail_lo, trail_hi;  /* real bounds of relu and clip behind all other steps */
-    int ntrail;                /* how many steps those are */
+    /* Of the stretch at hand: */
+    const QccType *type;      /* of its result */
+    bool scaled;              /* numbers are quanta of its result */
+    float trail_lo, trail_hi; /* real bounds of relu and clip behind all its other steps */
 } Builder;
 
 /* ---- tables -----------------------------------------------------------------------------------
@@ -211,13 +213,12 @@ static bool all_zero(const QccBlob *zero)
     return true;
 }
 
-/* q - z, exactly. Elements of 32 bits need a subtraction of 64, unless there is nothing to take
- * away. */
+/* q - z, exactly. Elements of 32 bits need a subtraction of 64. */
 static int centered(Builder *b, int q, const QccType *type)
 {
+    if (all_zero(type->quant->zero)) return q;
     if (qcc_dtype_bits(type->dtype) < 32)
         return qcc_expr_op2(b->e, QCC_EX_sub, q, zero_point(b, type));
-    if (all_zero(type->quant->zero)) return q;
     q = qcc_expr_cvt(b->e, QCC_EX_I64, q);
     return qcc_expr_op2(b->e, QCC_EX_sub, q, qcc_expr_cvt(b->e, QCC_EX_I64, zero_point(b, type)));
 }
@@ -369,9 +370,8 @@ static bool is_bounded(const Builder *b, int v)
 static QccStatus finish_quantized(Builder *b, int v)
 {
     const QccQuant *q = b->type->quant;
-    if (b->ntrail == 0) b->trail_lo = -INFINITY, b->trail_hi = INFINITY;
     bool bounded = is_bounded(b, v);
-    int zero = zero_point(b, b->type);
+    int zero = all_zero(q->zero) ? -1 : zero_point(b, b->type);
     int lo = integer_bound(b, b->trail_lo, q->qmin);
     int hi = integer_bound(b, b->trail_hi, q->qmax);
     qcc_expr_requantize(b->e, v, zero, lo, hi, q->qmin, q->qmax, bounded);
@@ -391,12 +391,40 @@ static QccStatus finish_quantize(Builder *b)
     return finish_quantized(b, qcc_expr_op2(b->e, QCC_EX_div, x, scale));
 }
 
+/* The number of the stretch's result, in quanta of it. */
+static int in_quanta(Builder *b, int v)
+{
+    return b->scaled ? v : mul(b, v, factor(b, (Scale){0}, (Scale){.type = b->type}));
+}
+
+/* The stored value of an inner result less its zero point, as an f32 node: what finish_quantized
+ * would store, its bounds moved by the zero point. Integers of 16 bits are exact in f32. */
+static int round_inside(Builder *b, int v)
+{
+    const QccQuant *q = b->type->quant;
+    v = in_quanta(b, v);
+    if (!is_bounded(b, v)) {
+        int number = qcc_expr_op2(b->e, QCC_EX_eq, v, v);
+        v = qcc_expr_op3(b->e, QCC_EX_select, number, v, qcc_expr_f32(b->e, 0));
+    }
+    Scale s = {.type = b->type};
+    Table lo = add_table(b, QCC_F32, s, s), hi = add_table(b, QCC_F32, s, s);
+    float *least = (float *)lo.arg->data, *most = (float *)hi.arg->data;
+    for (int64_t i = 0; i < lo.count; i++, next_entry(&lo)) {
+        int32_t zero = ((const int32_t *)q->zero->data)[quant_entry(b, b->type, lo.at)];
+        double scale = scale_at(b, s, lo.at);
+        float low = bound_in_quanta(b->trail_lo, scale), high = bound_in_quanta(b->trail_hi, scale);
+        least[i] = (float)(qcc_quantize_f32(low, 1, zero, q->qmin, q->qmax) - zero);
+        most[i] = (float)(qcc_quantize_f32(high, 1, zero, q->qmin, q->qmax) - zero);
+    }
+    v = qcc_expr_op1(b->e, QCC_EX_rne, v);
+    v = qcc_expr_op2(b->e, QCC_EX_max, v, qcc_expr_arg(b->e, lo.number, QCC_EX_F32));
+    return qcc_expr_op2(b->e, QCC_EX_min, v, qcc_expr_arg(b->e, hi.number, QCC_EX_F32));
+}
+
 static QccStatus finish(Builder *b, int v)
 {
-    if (b->type->quant) {
-        if (!b->scaled) v = mul(b, v, factor(b, (Scale){0}, (Scale){.type = b->type}));
-        return finish_quantized(b, v);
-    }
+    if (b->type->quant) return finish_quantized(b, in_quanta(b, v));
     b->e->result = v;
     if (b->e->node[v].type == qcc_expr_type_of(b->type->dtype)) return QCC_OK;
     return qcc_op_error(b->op, "'%s' has no elementwise meaning over these element types",
@@ -481,13 +509,31 @@ static QccStatus set_anchor(Builder *b, const QccOp *anchor)
     return QCC_OK;
 }
 
-/* A body that computes: values as they come, each with its number. */
+/* A body that computes: its anchor and its steps, in order. */
 typedef struct Body {
     const QccGraph *graph;
-    const QccOp *step[MAX_STEPS]; /* without the anchor, in order */
+    const QccOp *op[MAX_STEPS + 1];
     int n;
+    int number[MAX_STEPS + 1]; /* of each value in the stretch at hand; -1: not made yet */
+    int stored[MAX_STEPS + 1]; /* what was rounded, less its zero point; -1: nothing was */
     const QccValue *result;
 } Body;
+
+static QccStatus check_inside(const Builder *b, const QccOp *inner)
+{
+    const QccType *type = inner->out[0].type;
+    int64_t dim[QCC_MAX_RANK];
+    if (!type->quant && type->dtype == QCC_F32) return QCC_OK;
+    bool rounds = type->quant && type->quant->kind == QCC_QUANT_STATIC &&
+                  qcc_dtype_bits(type->dtype) <= 16 && type->rank == b->rank &&
+                  qcc_type_extents(type, dim) &&
+                  !memcmp(dim, b->dim, (size_t)b->rank * sizeof *dim);
+    return rounds ? QCC_OK
+                  : qcc_op_error(b->op,
+                                 "values inside a fused op are f32, or quantized to at most 16 "
+                                 "bits and as large as the result; that of '%s' is neither",
+                                 inner->def->name);
+}
 
 static QccStatus read_body(Builder *b, Body *body)
 {
@@ -507,43 +553,43 @@ static QccStatus read_body(Builder *b, Body *body)
         if (!step && (!qcc_is_anchor(inner) || anchor))
             return qcc_op_error(op, "a fused op has one anchor and elementwise steps; '%s' is %s",
                                 inner->def->name, anchor ? "a second anchor" : "neither");
-        if (inner->out[0].type->quant || inner->out[0].type->dtype != QCC_F32)
-            return qcc_op_error(op, "values inside a fused op are f32; that of '%s' is not",
-                                inner->def->name);
-        if (!step)
-            anchor = inner;
-        else if (body->n == MAX_STEPS)
+        QCC_TRY(check_inside(b, inner));
+        if (!step) anchor = inner;
+        if (body->n == (anchor ? MAX_STEPS + 1 : MAX_STEPS))
             return qcc_op_error(op, "a fused op has at most %d steps", MAX_STEPS);
-        else
-            body->step[body->n++] = inner;
+        body->stored[body->n] = -1;
+        body->op[body->n++] = inner;
     }
     return anchor ? set_anchor(b, anchor) : QCC_OK;
 }
 
-/* Takes relu and clip off the end of a body whose numbers are quanta: they become bounds of the
- * stored value. From the last step inwards, each bound is clamped by those behind it. */
-static void take_trailing(Builder *b, Body *body)
+/* Takes relu and clip off the end of ops first to *end of a stretch whose numbers are quanta: they
+ * become bounds of the stored value. From the last step inwards, each bound is clamped by those
+ * behind it. Gives the value that is left to round. */
+static const QccValue *take_trailing(Builder *b, const Body *body, int first, int *end,
+                                     const QccValue *result)
 {
     float lo = -INFINITY, hi = INFINITY;
-    for (; body->n > 0; body->n--, b->ntrail++) {
-        const QccOp *op = body->step[body->n - 1];
+    for (; *end > first; --*end) {
+        const QccOp *op = body->op[*end - 1];
         bool relu = op->def == &qcc_op_relu;
         if (!relu && op->def != &qcc_op_clip) break;
-        if (&op->out[0] != body->result || qcc_value_use_count(&op->out[0]) != 1) break;
+        /* Whoever else reads a value that is rounded reads it rounded. */
+        bool alone = result->type->quant || qcc_value_use_count(result) == 1;
+        if (&op->out[0] != result || !alone) break;
         const QccScalarAttrs *a = op->attrs;
         float low = relu ? 0 : (float)a->lo, high = relu ? INFINITY : (float)a->hi;
         lo = fminf(fmaxf(low, lo), hi);
         hi = fminf(fmaxf(high, lo), hi);
-        body->result = op->in[0].value;
+        result = op->in[0].value;
     }
     b->trail_lo = lo;
     b->trail_hi = hi;
+    return result;
 }
 
-/* The number of a value of the body; `number` has one entry a step, then the anchor's (-1: not made
- * yet). */
-static QccStatus value_number(Builder *b, const Body *body, int *number, const QccValue *value,
-                              int *out)
+/* The number of a value of the body. */
+static QccStatus value_number(Builder *b, Body *body, const QccValue *value, int *out)
 {
     if (!value) return qcc_op_error(b->op, "a step of a fused op lacks an operand");
     if (!value->def) {
@@ -552,39 +598,60 @@ static QccStatus value_number(Builder *b, const Body *body, int *number, const Q
         *out = operand_number(b, value->index);
         return QCC_OK;
     }
-    if (value->def == b->out->anchor) {
-        if (number[MAX_STEPS] < 0) QCC_TRY(anchor_number(b, &number[MAX_STEPS]));
-        *out = number[MAX_STEPS];
-        return QCC_OK;
+    int i = 0;
+    while (i < body->n && body->op[i] != value->def) i++;
+    if (i == body->n) return qcc_op_error(b->op, "a step of a fused op reads what is not inside");
+    if (body->number[i] < 0 && body->stored[i] >= 0)
+        body->number[i] = to_number(b, body->stored[i], (Scale){.type = value->type});
+    else if (body->number[i] < 0 && value->def == b->out->anchor)
+        QCC_TRY(anchor_number(b, &body->number[i]));
+    else if (body->number[i] < 0)
+        return qcc_op_error(b->op, "a step of a fused op reads a real from before a rounding");
+    *out = body->number[i];
+    return QCC_OK;
+}
+
+/* The steps from `first` up to `end`, and the number of their result. */
+static QccStatus build_stretch(Builder *b, Body *body, int first, int end, const QccType *type,
+                               int *v)
+{
+    const QccValue *result = end == body->n ? body->result : &body->op[end - 1]->out[0];
+    b->type = type;
+    b->scaled = type->quant != NULL;
+    b->trail_lo = -INFINITY;
+    b->trail_hi = INFINITY;
+    for (int i = first; i < end; i++)
+        b->scaled &= body->op[i] == b->out->anchor || scales_through(body->op[i]);
+    for (int i = 0; i < b->op->nin; i++) b->operand[i] = -1;
+    for (int i = 0; i < body->n; i++) body->number[i] = -1;
+    if (b->scaled) result = take_trailing(b, body, first, &end, result);
+    for (int i = first; i < end; i++) {
+        const QccOp *step = body->op[i];
+        if (step == b->out->anchor) continue;
+        int *arg = QCC_NEW_ARRAY(b->arena, step->nin, int);
+        for (int k = 0; k < step->nin; k++)
+            QCC_TRY(value_number(b, body, step->in[k].value, &arg[k]));
+        body->number[i] = apply(b, step, arg);
+        if (b->e->n > MAX_NODES) return qcc_op_error(b->op, "a fused op has too many steps");
     }
-    for (int i = 0; i < body->n; i++) {
-        if (body->step[i] != value->def) continue;
-        *out = number[i];
-        return QCC_OK;
-    }
-    return qcc_op_error(b->op, "a step of a fused op reads what is not inside");
+    return value_number(b, body, result, v);
 }
 
 static QccStatus build_body(Builder *b)
 {
     Body body;
-    int number[MAX_STEPS + 1]; /* the last one: the anchor's */
     QCC_TRY(read_body(b, &body));
+    const QccType *type = b->type;
+    int first = 0, v;
     b->real = true;
-    b->scaled = b->type->quant != NULL;
-    for (int i = 0; i < body.n; i++) b->scaled &= scales_through(body.step[i]);
-    if (b->scaled) take_trailing(b, &body);
-    number[MAX_STEPS] = -1;
     for (int i = 0; i < body.n; i++) {
-        const QccOp *step = body.step[i];
-        int *arg = QCC_NEW_ARRAY(b->arena, step->nin, int);
-        for (int k = 0; k < step->nin; k++)
-            QCC_TRY(value_number(b, &body, number, step->in[k].value, &arg[k]));
-        number[i] = apply(b, step, arg);
-        if (b->e->n > MAX_NODES) return qcc_op_error(b->op, "a fused op has too many steps");
+        const QccType *inner = body.op[i]->out[0].type;
+        if (!inner->quant) continue;
+        QCC_TRY(build_stretch(b, &body, first, i + 1, inner, &v));
+        body.stored[i] = round_inside(b, v);
+        first = i + 1;
     }
-    int v;
-    QCC_TRY(value_number(b, &body, number, body.result, &v));
+    QCC_TRY(build_stretch(b, &body, first, body.n, type, &v));
     return finish(b, v);
 }
 
@@ -659,7 +726,9 @@ QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena)
                  .op = op,
                  .arena = arena,
                  .type = op->out[0].type,
-                 .rank = op->out[0].type->rank};
+                 .rank = op->out[0].type->rank,
+                 .trail_lo = -INFINITY,
+                 .trail_hi = INFINITY};
     for (int i = 0; i < op->nin; i++)
         if (op->in[i].value) QCC_TRY(check_type(op, op->in[i].value->type, false));
     QCC_TRY(check_type(op, b.type, true));

@@ -1,9 +1,9 @@
 /* epilogue - what happens between an anchor's accumulator and the result, as one expression.
  *
  * A fused op, and every single op over quantized types, means: anchor (or none), then elementwise
- * steps over reals, then one rounding into the result's type. This file turns that into an
- * expression and its arguments. The interpreter evaluates it, the backend emits it; the formulas
- * are in docs/numerics.md and at the head of epilogue.c.
+ * steps over reals, some of which may be rounded on the way, then rounding into the result's type.
+ * This file turns that into an expression and its arguments. The interpreter evaluates it, the
+ * backend emits it; the formulas are in docs/numerics.md and at the head of epilogue.c.
  */
 #ifndef QCC_IR_EPILOGUE_H
 #define QCC_IR_EPILOGUE_H

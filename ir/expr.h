@@ -188,10 +188,9 @@ int qcc_expr_to_integer(QccExpr *e, int x, QccDtype to);
 /* ---- the quantization steps as nodes (docs/numerics.md) -------------------------------------- */
 
 /* i32 node: saturate(round_half_even(v) + zero) to [qmin, qmax] of an f32 node v in quanta and an
- * i32 node zero; first to the i32 nodes lo and hi, where there are such (-1: none). Unless
- * `bounded`
- * (|v| < 2^30 and not NaN has been proven), v is clamped to +-2^30 first, and a NaN counts as 0, so
- * it gives zero. */
+ * i32 node zero (-1: it is 0); first to the i32 nodes lo and hi, where there are such (-1: none).
+ * Unless `bounded` (|v| < 2^30 and not NaN has been proven), v is clamped to +-2^30 first, and a
+ * NaN counts as 0, so it gives zero. */
 int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmin, int32_t qmax,
                         bool bounded);
 

@@ -232,7 +232,8 @@ int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmi
         v = OP3(select, OP2(eq, v, v), v, F32(0));
         v = OP2(min, OP2(max, v, F32(-0x1p30f)), F32(0x1p30f));
     }
-    int q = OP2(add, CVT(I32, v), zero);
+    int q = CVT(I32, v);
+    if (zero >= 0) q = OP2(add, q, zero);
     if (lo >= 0) q = OP2(max, q, lo);
     if (hi >= 0) q = OP2(min, q, hi);
     return OP2(min, OP2(max, q, I32(qmin)), I32(qmax));

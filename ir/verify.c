@@ -310,8 +310,11 @@ static QccStatus check_fused(Verifier *v, const QccOp *op)
                              inner->def->name);
         if (inner->def->traits & QCC_TRAIT_CONSTANT) continue;
         for (int i = 0; i < inner->nout; i++) {
-            if (inner->out[i].type->quant)
-                return qcc_error(d, inner->loc, "values within a body are not quantized");
+            const QccType *t = inner->out[i].type;
+            if (t->quant && (t->quant->kind != QCC_QUANT_STATIC || qcc_dtype_bits(t->dtype) > 16))
+                return qcc_error(d, inner->loc,
+                                 "values within a body are rounded to at most 16 bits, with scales "
+                                 "that are known");
         }
     }
     return verify_ops(v, body);

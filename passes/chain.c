@@ -34,12 +34,28 @@ static bool same_shape(const QccType *a, const QccType *b)
     return true;
 }
 
+/* A step of a few instructions. The others are better looked up where values have 8 bits. */
+static bool is_light(const QccOp *op)
+{
+    return op->def->traits & (QCC_TRAIT_HOMOGENEOUS | QCC_TRAIT_CONTRACTION) ||
+           op->def == &qcc_op_clip || op->def == &qcc_op_mul;
+}
+
+bool qcc_chain_goes_on(const QccOp *op)
+{
+    const QccType *type = op->out[0].type;
+    if (!type->quant) return type->dtype == QCC_F32;
+    return type->quant->kind == QCC_QUANT_STATIC && qcc_dtype_bits(type->dtype) <= 16 &&
+           is_light(op);
+}
+
 QccOp *qcc_chain_next(const QccOp *op)
 {
     const QccValue *value = &op->out[0];
     QccOp *user = qcc_sole_user(value);
-    if (value->type->quant || value->type->dtype != QCC_F32) return NULL;
+    if (!qcc_chain_goes_on(op)) return NULL;
     if (!user || !is_plain(user) || !is_real_step(user)) return NULL;
+    if (value->type->quant && !is_light(user)) return NULL;
     return same_shape(value->type, user->out[0].type) ? user : NULL;
 }
 

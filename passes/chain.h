@@ -20,13 +20,16 @@ typedef struct QccChainLink {
 } QccChainLink;
 
 /* Forms chains of the n ops, which are in topological order; op i has number i in `numbers`.
- * A value stays inside a chain when it is real, has one reader, and the reader is a step that gives
- * the same shape. Chains with an anchor go first, later ones before earlier ones: of two operands
- * that could stay real the later one does, as by then the other one lies in memory. */
+ * A value stays inside a chain when it has one reader, the reader is a step that gives the same
+ * shape, and it is real; or it is rounded there, and steps before and behind are light. Chains with
+ * an anchor go first, later ones before earlier ones: of two operands that could stay real the
+ * later one does, as by then the other one lies in memory. */
 void qcc_chain_form(QccChainLink *link, int n, const QccPtrMap *numbers);
 
 /* Whether a chain may begin with the op. */
 bool qcc_chain_head(const QccOp *op);
+/* Whether the op's result may stand inside a chain, as a real or rounded on the way. */
+bool qcc_chain_goes_on(const QccOp *op);
 /* The op that may follow in a chain, whatever else claims it; or NULL. */
 QccOp *qcc_chain_next(const QccOp *op);
 

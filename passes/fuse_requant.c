@@ -5,8 +5,9 @@
  *   %y = add %r, %s : u8[...] q(...)               ...
  *                                                  yield %t }
  *
- * Values inside are exact or f32; the one rounding is that of the result. Chains without an anchor
- * are wrapped as well, and so are chains of f32 ops: each fused op is one walk through memory.
+ * A value that was rounded stays rounded inside, with its type; the others are exact or f32. Chains
+ * without an anchor are wrapped as well, and so are chains of f32 ops: each fused op is one walk
+ * through memory.
  */
 #include <string.h>
 
@@ -80,9 +81,9 @@ static void collect(Fuser *f, QccOp *head, Chain *c)
         }
     }
     c->nin = c->outside.n;
-    const QccValue *last = &c->op[c->nop - 1]->out[0];
-    QccOp *user = qcc_sole_user(last);
-    if (!last->type->quant && qcc_op_is(user, &qcc_op_quantize)) c->quantize = user;
+    const QccOp *last = c->op[c->nop - 1];
+    QccOp *user = qcc_sole_user(&last->out[0]);
+    if (qcc_op_is(user, &qcc_op_quantize) && qcc_chain_goes_on(last)) c->quantize = user;
 }
 
 /* Copies the chain's ops into the body of `fused`. */
@@ -104,6 +105,9 @@ static QccStatus fill_body(Fuser *f, const Chain *c, QccOp *fused)
         QCC_TRY(qcc_op_new(&copy, body, NULL, op->def, op->loc, op->out[0].name, in, op->nin,
                            op->attrs));
         last = &copy->out[0];
+        /* What the fused op itself rounds stays real inside. */
+        bool rounds = op->out[0].type->quant && (i + 1 < c->nop || c->quantize);
+        if (rounds) qcc_value_set_type(last, op->out[0].type);
     }
     qcc_graph_set_results(body, &last, 1);
     return QCC_OK;
@@ -184,7 +188,8 @@ static QccStatus fuse_chains(QccGraph *g, void *user)
         if (!f.link[i].may || f.link[i].claimed) continue;
         Chain c = {0};
         collect(&f, f.link[i].op, &c);
-        if (c.nop > 1) {
+        bool rounds_twice = c.quantize && c.op[0]->out[0].type->quant;
+        if (c.nop > 1 || rounds_twice) {
             QCC_TRY(fuse(&f, &c));
         } else if (c.quantize) {
             QCC_TRY(take_in_quantize(&f, &c));

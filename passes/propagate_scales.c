@@ -22,6 +22,15 @@ static QccStatus quantized_as(QccOp *op, QccValue *value, const QccType *like, Q
     return qcc_make_quantize(out, op->graph, op, value, like->dtype, like->quant);
 }
 
+/* Whether the op only arranges the stored values of one operand anew, and none but it reads them:
+ * then what computes them can round them a second time. */
+static bool rearranges_stored(const QccOp *op)
+{
+    bool arranges = op->def->traits & QCC_TRAIT_VIEW || op->def == &qcc_op_transpose;
+    return arranges && op->nin == 1 && qcc_op_moves_raw(op) && qcc_is_stored(&op->out[0]) &&
+           qcc_sole_user(op->in[0].value) == op;
+}
+
 /* quantize(move(x, ...)) -> move(quantize(x), ...) */
 static QccStatus hoist(QccPassCtx *ctx, QccOp *quantize, bool *done)
 {
@@ -29,8 +38,8 @@ static QccStatus hoist(QccPassCtx *ctx, QccOp *quantize, bool *done)
     QccOp *op = value->def;
     *done = false;
     const QccType *like = quantize->out[0].type;
-    if (!op || !qcc_op_chooses(op) || value->type->quant || value->type->dtype != QCC_F32)
-        return QCC_OK;
+    bool real = !value->type->quant && value->type->dtype == QCC_F32;
+    if (!op || !(real ? qcc_op_chooses(op) : rearranges_stored(op))) return QCC_OK;
     if (qcc_sole_user(value) != quantize || !qcc_is_stored(&quantize->out[0])) return QCC_OK;
     if (!qcc_quant_is_tensor(like->quant, NULL, NULL)) return QCC_OK;
     for (int i = 0; i < op->nin; i++) {

@@ -1,7 +1,7 @@
-/* fused - y = what the ops of a body compute, rounded once.
+/* fused - y = what the ops of a body compute, rounded to the type of y.
  *
- * Inside, quantized operands are read as reals, values are exact i32 or f32, and the one rounding
- * is that of the result to its own type. A fused op is made without a body; then its body is begun
+ * Inside, quantized operands are read as reals, values are exact i32 or f32, and a value that has a
+ * quantized type is rounded to it. A fused op is made without a body; then its body is begun
  * (qcc_graph_new_body), filled and given its yield, and qcc_op_reinfer gives the result its type.
  */
 #include "ir/ops.h"
@@ -21,7 +21,7 @@ static QccStatus infer(QccOp *op, const QccType **result)
 
 const QccOpDef qcc_op_fused = {
     .name = "fused",
-    .summary = "a body of ops around at most one anchor, with one rounding at its result",
+    .summary = "a body of ops around at most one anchor, in one walk through memory",
     .min_in = 1,
     .max_in = -1,
     .nout = 1,

@@ -87,6 +87,13 @@ static int run_passes(QccGraph *g, QccArena *arena, const char *passes)
     return qcc_pipeline_run(pipeline, &module, &run);
 }
 
+/* Now and then a value that the next step reads is rounded. */
+static void round_some(QccRandom *r, QccValue *v)
+{
+    if (qcc_random_range(r, 0, 3) == 0)
+        qcc_value_set_type(v, random_quantized(ir, r, v->type, random_dtype(r)));
+}
+
 /* Elementwise steps behind the sample's op, and mostly a rounding; then the pass that fuses. */
 static bool make_fused(QccRandom *r, QccArena *arena, QccGraph *g, QccOp *op, bool quantizable)
 {
@@ -98,6 +105,7 @@ static bool make_fused(QccRandom *r, QccArena *arena, QccGraph *g, QccOp *op, bo
     QccValue *v = &op->out[0];
     for (int64_t n = qcc_random_range(r, 1, 3); n > 0; n--) {
         const QccOpDef *def = steps[qcc_random_range(r, 0, sizeof steps / sizeof *steps - 1)];
+        round_some(r, v);
         QccValue *in[2] = {v, v};
         if (def->min_in == 2) {
             const QccType *t = v->type;

@@ -314,16 +314,107 @@ static void check_structure(Bench *b)
     op = single(b, &qcc_op_gelu, &in, 1, quantized(b, QCC_U8, 1, d, 0.25f, 7), NULL);
     ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
     qcc_expr_print(&one, &ep.expr);
-    in = quantized(b, QCC_U8, 1, d, 0.75f, 0);
+    in = quantized(b, QCC_U8, 1, d, 0.75f, 5);
     op = single(b, &qcc_op_gelu, &in, 1, quantized(b, QCC_U8, 1, d, 0.125f, 77), NULL);
     ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
     qcc_expr_print(&two, &ep.expr);
     ck_assert_str_eq(one.data, two.data);
+
+    /* zero points of 0 are not taken away, nor added */
+    const QccType *unmoved = quantized(b, QCC_U8, 1, d, 0.75f, 0);
+    op = single(b, &qcc_op_neg, &in, 1, in, NULL);
+    ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
+    ck_assert_int_eq(count_op(&ep, QCC_EX_sub) + count_op(&ep, QCC_EX_add), 2);
+    op = single(b, &qcc_op_neg, &unmoved, 1, unmoved, NULL);
+    ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
+    ck_assert_int_eq(count_op(&ep, QCC_EX_sub) + count_op(&ep, QCC_EX_add), 0);
 }
 
 START_TEST(test_structure)
 {
     in_bench(check_structure);
+}
+END_TEST
+
+/* ---- roundings inside ------------------------------------------------------------------------ */
+
+/* A fused op of two steps, first(a, b) and second of that (and c); `inner` is the type between. */
+static QccOp *two_steps(Bench *b, const QccType *const *in, int nin, const QccOpDef *first,
+                        const QccType *inner, const QccOpDef *second, const void *attrs,
+                        const QccType *result)
+{
+    QccOp *fused = single(b, &qcc_op_fused, in, nin, NULL, NULL);
+    QccGraph *body = qcc_graph_new_body(fused);
+    QccValue *pair[2] = {&new_op(body, first, body->param, 2, NULL)->out[0]};
+    if (inner) qcc_value_set_type(pair[0], inner);
+    if (nin > 2) pair[1] = body->param[2];
+    QccValue *v = &new_op(body, second, pair, nin - 1, attrs)->out[0];
+    qcc_graph_set_results(body, &v, 1);
+    ck_assert_int_eq(qcc_op_reinfer(fused), QCC_OK);
+    if (result->quant) qcc_value_set_type(&fused->out[0], result);
+    return fused;
+}
+
+/* x * w rounded to `inner`, plus r: the same bytes in one op as in two; likewise x + w, cut off,
+ * and rounded twice. NaN and values beyond every integer come up. */
+static void compare_inner(Bench *b, const QccType *inner, const QccType *result)
+{
+    enum { N = 256 };
+    const int64_t d[] = {N};
+    const QccType *u8 = quantized(b, QCC_U8, 1, d, 0.25f, 100), *f32 = plain(b, QCC_F32, 1, d);
+    const QccType *in[] = {u8, f32, u8}, *pair[] = {inner, u8};
+    QccScalarAttrs bounds = {.lo = -3, .hi = 7.2};
+    uint8_t x[N], r[N];
+    float w[N], stored[N], want[N], got[N]; /* elements of at most 4 bytes */
+    for (int i = 0; i < N; i++) {
+        x[i] = (uint8_t)i;
+        r[i] = (uint8_t)(i * 37);
+        w[i] = i % 16 == 3 ? NAN : i % 16 == 5 ? INFINITY : (float)(i % 11) * 0.125f - 0.25f;
+    }
+    size_t size = (size_t)qcc_dtype_size(result->dtype, N);
+
+    QccOp *one = two_steps(b, in, 3, &qcc_op_mul, inner, &qcc_op_add, NULL, result);
+    QccOp *mul = single(b, &qcc_op_mul, in, 2, inner, NULL);
+    QccOp *add = single(b, &qcc_op_add, pair, 2, result->quant ? result : NULL, NULL);
+    eval_op(b, mul, (const void *[]){x, w}, stored);
+    eval_op(b, add, (const void *[]){stored, r}, want);
+    eval_op(b, one, (const void *[]){x, w, r}, got);
+    ck_assert_mem_eq(got, want, size);
+
+    QccOp *cut = two_steps(b, in, 2, &qcc_op_add, NULL, &qcc_op_clip, &bounds, inner);
+    QccOp *again = single(b, &qcc_op_relu, &inner, 1, result->quant ? result : NULL, NULL);
+    QccOp *both = single(b, &qcc_op_fused, in, 2, NULL, NULL);
+    QccGraph *body = qcc_graph_new_body(both);
+    QccValue *v = &new_op(body, &qcc_op_add, body->param, 2, NULL)->out[0];
+    v = &new_op(body, &qcc_op_clip, &v, 1, &bounds)->out[0];
+    qcc_value_set_type(v, inner);
+    v = &new_op(body, &qcc_op_relu, &v, 1, NULL)->out[0];
+    qcc_graph_set_results(body, &v, 1);
+    ck_assert_int_eq(qcc_op_reinfer(both), QCC_OK);
+    if (result->quant) qcc_value_set_type(&both->out[0], result);
+    eval_op(b, cut, (const void *[]){x, w}, stored);
+    eval_op(b, again, (const void *[]){stored}, want);
+    eval_op(b, both, (const void *[]){x, w}, got);
+    ck_assert_mem_eq(got, want, size);
+}
+
+static void check_inner(Bench *b)
+{
+    const int64_t d[] = {256};
+    const QccType *u8 = quantized(b, QCC_U8, 1, d, 0.3f, 17);
+    const QccType *i8 = quantized(b, QCC_I8, 1, d, 0.0311f, 0);
+    const QccType *i16 = quantized(b, QCC_I16, 1, d, 0x1p-40f, -3);
+    const QccType *f32 = plain(b, QCC_F32, 1, d);
+    compare_inner(b, u8, i8);
+    compare_inner(b, i8, u8);
+    compare_inner(b, i16, u8);
+    compare_inner(b, i8, i16);
+    compare_inner(b, u8, f32);
+}
+
+START_TEST(test_inner)
+{
+    in_bench(check_inner);
 }
 END_TEST
 
@@ -357,6 +448,7 @@ int main(void)
     tcase_add_test(tcase, test_single);
     tcase_add_test(tcase, test_axis);
     tcase_add_test(tcase, test_structure);
+    tcase_add_test(tcase, test_inner);
     tcase_add_test(tcase, test_refused);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -27,7 +27,7 @@ typedef struct Case {
 static const Case cases[] = {
     {"qdq_residual", 0, 0.0625F, 0, false},
     {"qdq_bottleneck", 0, 0.0625F, 0, false},
-    {"qdq_concat", 0, 0.125F, 2, false},
+    {"qdq_concat", 0, 0.125F, 1, false},
     {"qdq_roundings", 0, 0.25F, 2, false},
     {"qdq_moves", 0, 0.125F, 0, false},
     {"qdq_island", 0, 0.125F, 0, false},
