@@ -159,8 +159,59 @@ static int64_t steps_of_pass(const QccKernel *k)
     return runs == 1 && n >= PASS_STEPS ? n : 0;
 }
 
-/* The best blocks of tiles, if they cost less than so many issue slots: two of them are a cycle. */
-static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
+/* ---- what there is to choose from ------------------------------------------------------------ */
+
+/* The cheapest variants so far, the cheapest first. */
+typedef struct Ranking {
+    int n, max;
+    QccVariant variant[QCC_CANDIDATES];
+    int64_t cost[QCC_CANDIDATES];
+} Ranking;
+
+static void consider(Ranking *r, const QccVariant *v, int64_t cost)
+{
+    int at = r->n;
+    while (at > 0 && cost < r->cost[at - 1]) at--;
+    if (at == r->max) return;
+    if (r->n < r->max) r->n++;
+    for (int i = r->n - 1; i > at; i--) {
+        r->variant[i] = r->variant[i - 1];
+        r->cost[i] = r->cost[i - 1];
+    }
+    r->variant[at] = *v;
+    r->cost[at] = cost;
+}
+
+/* Variants for the caller, each once. */
+typedef struct Candidates {
+    QccVariant *out;
+    int n, max;
+} Candidates;
+
+static bool same(const QccVariant *a, const QccVariant *b)
+{
+    return a->mr == b->mr && a->nr == b->nr && a->unroll == b->unroll && a->chunk == b->chunk &&
+           a->n_outer == b->n_outer && a->tiles == b->tiles && a->flat == b->flat &&
+           a->spread == b->spread && a->stream == b->stream;
+}
+
+static void offer(Candidates *c, const QccVariant *v)
+{
+    for (int i = 0; i < c->n; i++)
+        if (same(&c->out[i], v)) return;
+    if (c->n < c->max) c->out[c->n++] = *v;
+}
+
+/* Pixels whose epilogue goes with one K step, so that all are done when the next block is. */
+static int spread_of(const QccKernel *k, const QccVariant *v)
+{
+    int64_t steps = v->chunk ? v->chunk : tile_steps(k);
+    int64_t carrying = max_i64(1, min_i64(steps - 1, CARRYING));
+    return (int)min_i64(ceil_div(v->mr, 2 * carrying) * 2, CARRIED); /* pairs */
+}
+
+/* Blocks of tiles, in cycles. */
+static void rank_tiles(Ranking *ranking, QccKernel *k, const QccTarget *t)
 {
     static const struct {
         int mt, nt, handicap; /* per cent: no measurement speaks for it */
@@ -168,8 +219,6 @@ static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
                   {3, 1, 10}, {1, 2, 10}, {2, 1, 10}, {1, 1, 10}};
     enum { M_OUTER, N_OUTER, PASSES, ORDERS };
     static const int order_handicap[ORDERS] = {[N_OUTER] = 5};
-    QccVariant best = k->variant;
-    int64_t least = slots / 2;
     for (int flat = 0; flat < 1 + qcc_tiles_fit_flat(k); flat++) {
         for (size_t i = 0; i < ORDERS * sizeof blocks / sizeof *blocks; i++) {
             size_t block = i / ORDERS, order = i % ORDERS;
@@ -180,66 +229,71 @@ static void choose_tiles(QccKernel *k, const QccTarget *t, int64_t slots)
             if (order == PASSES && !k->variant.chunk) continue;
             int handicap = blocks[block].handicap + order_handicap[order];
             int64_t cost = tile_cost(k, t) / 100 * (100 + handicap);
-            if (cost >= least) continue;
-            least = cost;
-            best = k->variant;
+            k->variant.spread = spread_of(k, &k->variant);
+            consider(ranking, &k->variant, cost);
         }
     }
-    int64_t steps = best.chunk ? best.chunk : tile_steps(k);
-    int64_t carrying = max_i64(1, min_i64(steps - 1, CARRYING));
-    best.spread = (int)min_i64(ceil_div(best.mr, 2 * carrying) * 2, CARRIED); /* pairs */
-    if (!best.tiles) best.spread = 0;
-    k->variant = best;
 }
 
-static void choose_contract(QccKernel *k, const QccTarget *t)
+/* What the block sizes of a product by vectors follow from. */
+typedef struct Product {
+    bool f32, madd;
+    int64_t pixels, depth, groups, vectors; /* of a row; K; steps along K; of output channels */
+} Product;
+
+static Product product_of(const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
-    QccVariant *v = &k->variant;
-    bool f32 = k->arg[1].dtype == QCC_F32;
-    bool madd = !f32 && t->dot == QCC_DOT_MADD16;
-    int64_t pixels = k->extent[2];
-    int64_t depth = c->kh * c->kw * c->ci;
-    int64_t groups = max_i64(1, f32 ? depth : ceil_div(depth, 4));
-    int64_t vectors = max_i64(1, ceil_div(k->extent[3] / c->groups, t->lanes));
-    int spare = madd ? 3 : 0; /* second half of A, mask, product */
+    Product p = {.f32 = k->arg[1].dtype == QCC_F32, .pixels = k->extent[2]};
+    p.madd = !p.f32 && t->dot == QCC_DOT_MADD16;
+    p.depth = c->kh * c->kw * c->ci;
+    p.groups = max_i64(1, p.f32 ? p.depth : ceil_div(p.depth, 4));
+    p.vectors = max_i64(1, ceil_div(k->extent[3] / c->groups, t->lanes));
+    return p;
+}
 
-    int64_t best = INT64_MAX;
+/* Blocks of mr x nr, in issue slots of a row of pixels. */
+static void rank_blocks(Ranking *ranking, const Product *p, const QccTarget *t)
+{
+    int spare = p->madd ? 3 : 0; /* second half of A, mask, product */
     for (int nr = MAX_NR; nr >= 1; nr--) {
         for (int mr = MAX_MR; mr >= 1; mr--) {
             if (mr * nr + nr + 1 + spare > t->registers) continue;
-            if ((nr > 1 && nr > vectors) || (mr > 1 && mr > pixels)) continue;
+            if ((nr > 1 && nr > p->vectors) || (mr > 1 && mr > p->pixels)) continue;
             /* Emulated fma is a page of code a multiply: one accumulator. */
-            if (f32 && !t->fma && mr * nr > 1) continue;
-            int64_t tail = pixels % mr;
-            int64_t cost = pixels / mr * block_cost(mr, nr, groups, madd) +
-                           (tail ? block_cost(tail, nr, groups, madd) : 0);
-            cost *= ceil_div(vectors, nr);
-            if (cost >= best) continue;
-            best = cost;
-            v->mr = mr;
-            v->nr = nr;
+            if (p->f32 && !t->fma && mr * nr > 1) continue;
+            int64_t tail = p->pixels % mr;
+            int64_t cost = p->pixels / mr * block_cost(mr, nr, p->groups, p->madd) +
+                           (tail ? block_cost(tail, nr, p->groups, p->madd) : 0);
+            cost *= ceil_div(p->vectors, nr);
+            consider(ranking, &(QccVariant){.mr = mr, .nr = nr}, cost);
         }
     }
-    assert(best != INT64_MAX || pixels == 0);
-    if (v->mr == 0) v->mr = v->nr = 1;
+    assert(ranking->n > 0);
+}
 
+/* Unroll, chunk and order of a block. */
+static void settle_block(QccVariant *v, const Product *p, const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    int64_t pixels = p->pixels;
     /* About 48 multiplies an iteration: the loop's own instructions vanish, code stays small. A
      * step of MADD16 has enough of them by itself, and twice as many took four times as long to
      * compile.
      */
     v->unroll = 1;
-    while (!madd && v->unroll < 4 && v->unroll * 2 * v->mr * v->nr <= 48 && v->unroll * 2 <= groups)
+    while (!p->madd && v->unroll < 4 && v->unroll * 2 * v->mr * v->nr <= 48 &&
+           v->unroll * 2 <= p->groups)
         v->unroll *= 2;
 
     /* Which operand is read again and again from beyond L1: all of B for every chunk of pixels, or
      * all of A for every panel of B. */
-    int64_t element = f32 ? 4 : 1;
+    int64_t element = p->f32 ? 4 : 1;
     int64_t cols = (int64_t)v->nr * t->lanes;
     int64_t panels = c->groups * ceil_div(k->extent[3] / c->groups, cols);
     int64_t a_bytes = k->extent[0] * k->extent[1] * c->stride_h * pixels * c->stride_w * c->ci *
                       c->groups * element;
-    int64_t b_bytes = panels * cols * depth * element * (madd ? 2 : 1);
+    int64_t b_bytes = panels * cols * p->depth * element * (p->madd ? 2 : 1);
 
     /* A unit's share of A stays in L1 while the panels pass over it. */
     int64_t chunk = pixels;
@@ -256,28 +310,74 @@ static void choose_contract(QccKernel *k, const QccTarget *t)
     int64_t again_b = b_bytes > L1_BYTES ? b_bytes * chunks : b_bytes;
     int64_t again_a = a_bytes > L1_BYTES ? a_bytes * panels : a_bytes;
     v->n_outer = again_a + b_bytes < again_b + a_bytes;
-    if (qcc_tiles_fit(k, t)) choose_tiles(k, t, k->extent[0] * k->extent[1] * best);
+}
+
+/* The same block in the other order, and over longer and shorter chunks. */
+static void offer_orders(Candidates *list, const QccVariant *v, int64_t pixels)
+{
+    QccVariant other = *v;
+    other.n_outer = !v->n_outer;
+    offer(list, &other);
+    int64_t chunk = v->chunk ? v->chunk : pixels;
+    other = *v;
+    other.chunk = (int)(ceil_div(chunk / 2, v->mr) * v->mr);
+    if (chunk >= 4 * v->mr && chunk <= INT32_MAX) offer(list, &other);
+    other.chunk = 2 * v->chunk >= pixels ? 0 : 2 * v->chunk;
+    if (v->chunk && v->chunk < INT32_MAX / 2) offer(list, &other);
+}
+
+static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
+{
+    Product p = product_of(k, t);
+    Ranking blocks = {.max = QCC_CANDIDATES}, tiles = {.max = QCC_CANDIDATES};
+    rank_blocks(&blocks, &p, t);
+    for (int i = 0; i < blocks.n; i++) settle_block(&blocks.variant[i], &p, k, t);
+    if (qcc_tiles_fit(k, t)) rank_tiles(&tiles, k, t);
+    /* Two issue slots are a cycle. */
+    bool by_tiles = tiles.n && tiles.cost[0] < k->extent[0] * k->extent[1] * blocks.cost[0] / 2;
+    if (by_tiles) {
+        for (int i = 0; i < tiles.n; i++) offer(list, &tiles.variant[i]);
+        return;
+    }
+    offer(list, &blocks.variant[0]);
+    offer_orders(list, &blocks.variant[0], p.pixels);
+    for (int i = 1; i < blocks.n; i++) offer(list, &blocks.variant[i]);
+}
+
+static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarget *t)
+{
+    /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
+    QccQuads q;
+    int64_t most = qcc_depthwise_quads(k, t, &q) && t->registers > 16 ? 8 : 4;
+    for (int64_t mr = most; mr >= 1; mr /= 2)
+        offer(list, &(QccVariant){.mr = (int)max_i64(1, min_i64(k->extent[2], mr)), .nr = 1});
+}
+
+static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)
+{
+    int64_t vectors = k->rank ? ceil_div(k->extent[k->rank - 1], t->lanes) : 1;
+    for (int64_t nr = 4; nr >= 1; nr /= 2)
+        offer(list, &(QccVariant){.mr = 1, .nr = (int)max_i64(1, min_i64(vectors, nr))});
+}
+
+int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max)
+{
+    QccKernel k = *kernel; /* the models of costs read its variant */
+    Candidates list = {.out = out, .max = max};
+    assert(max > 0);
+    switch (k.anchor) {
+    case QCC_ANCHOR_CONTRACT: offer_contract(&list, &k, t); break;
+    case QCC_ANCHOR_DEPTHWISE: offer_depthwise(&list, &k, t); break;
+    case QCC_ANCHOR_POOL: offer_pool(&list, &k, t); break;
+    case QCC_ANCHOR_MAP:
+    case QCC_ANCHOR_ROWS: offer(&list, &(QccVariant){0}); break;
+    }
+    return list.n;
 }
 
 void qcc_choose_variant(QccKernel *k, const QccTarget *t)
 {
-    int64_t vectors = k->rank ? ceil_div(k->extent[k->rank - 1], t->lanes) : 1;
-    k->variant = (QccVariant){0};
-    switch (k->anchor) {
-    case QCC_ANCHOR_CONTRACT: choose_contract(k, t); break;
-    case QCC_ANCHOR_DEPTHWISE: {
-        /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
-        QccQuads q;
-        int64_t most = qcc_depthwise_quads(k, t, &q) && t->registers > 16 ? 8 : 4;
-        k->variant.mr = (int)max_i64(1, min_i64(k->extent[2], most));
-        k->variant.nr = 1;
-        break;
-    }
-    case QCC_ANCHOR_POOL:
-        k->variant.mr = 1;
-        k->variant.nr = (int)max_i64(1, min_i64(vectors, 4));
-        break;
-    case QCC_ANCHOR_MAP:
-    case QCC_ANCHOR_ROWS: break;
-    }
+    QccVariant first;
+    qcc_variant_candidates(k, t, &first, 1);
+    k->variant = first;
 }

@@ -9,6 +9,15 @@
  * pixels by nr vectors of channels. MAP and ROWS have nothing to choose: all zero. */
 void qcc_choose_variant(QccKernel *k, const QccTarget *t);
 
+/* How many variants there are worth measuring, at most; raise the version when the list that a
+ * kernel gets is another, so that choices that were measured among others are forgotten. */
+enum { QCC_CANDIDATES = 8, QCC_CANDIDATES_VERSION = 1 };
+
+/* Variants that may be the fastest of a kernel, byte-identical all of them: the one of
+ * qcc_choose_variant first, then others that the model finds nearly as good, at most `max`
+ * together. Returns how many; 1 where there is nothing to choose. Deterministic. */
+int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max);
+
 /* Whether the kernel can go by the target's tiles: a contraction of bytes in one group, whose
  * results lie channel by channel, and whose epilogue may be given any sum (nothing is loaded by
  * index). */

@@ -186,6 +186,39 @@ START_TEST(test_targets)
 }
 END_TEST
 
+static void check_same(const QccVariant *a, const QccVariant *b)
+{
+    ck_assert_int_eq(a->mr, b->mr);
+    ck_assert_int_eq(a->nr, b->nr);
+    ck_assert_int_eq(a->unroll, b->unroll);
+    ck_assert_int_eq(a->chunk, b->chunk);
+    ck_assert_int_eq(a->n_outer, b->n_outer);
+    ck_assert_int_eq(a->tiles, b->tiles);
+    ck_assert_int_eq(a->flat, b->flat);
+    ck_assert_int_eq(a->spread, b->spread);
+    ck_assert_int_eq(a->stream, b->stream);
+}
+
+static void check_variant(const QccKernel *k, const QccTarget *t, const QccVariant *v,
+                          int64_t groups)
+{
+    ck_assert_int_ge(v->mr, 1);
+    ck_assert_int_ge(v->nr, 1);
+    ck_assert_int_ge(v->unroll, 1);
+    if (v->tiles) {
+        ck_assert(t->tiles && groups == 1 && k->arg[1].dtype == QCC_U8);
+        ck_assert_int_eq(v->mr % v->tiles, 0);
+        ck_assert_int_le(v->mr / v->tiles, 16);
+        ck_assert_int_le(v->tiles * v->nr, 4);
+        ck_assert_int_ge(v->spread, 1);
+        ck_assert(v->chunk == 0 || !v->n_outer);
+    } else {
+        ck_assert_int_ge(v->chunk, 0);
+        ck_assert_int_eq(v->chunk % v->mr, 0);
+        ck_assert_int_le(v->mr * v->nr + v->nr + 1, t->registers);
+    }
+}
+
 static void check_variants(void)
 {
     int n, in_tiles = 0;
@@ -200,25 +233,16 @@ static void check_variants(void)
         QccKernel *k = make_conv(space, qcc_random_range(&r, 1, 5), qcc_random_range(&r, 1, 5),
                                  qcc_random_range(&r, 1, 600), groups, qcc_random_bool(&r));
         qcc_choose_variant(k, target);
-        QccVariant v = k->variant;
-        ck_assert_int_ge(v.mr, 1);
-        ck_assert_int_ge(v.nr, 1);
-        ck_assert_int_ge(v.unroll, 1);
-        if (v.tiles) {
-            ck_assert(target->tiles && groups == 1 && k->arg[1].dtype == QCC_U8);
-            ck_assert_int_eq(v.mr % v.tiles, 0);
-            ck_assert_int_le(v.mr / v.tiles, 16);
-            ck_assert_int_le(v.tiles * v.nr, 4);
-            ck_assert_int_ge(v.spread, 1);
-            ck_assert(v.chunk == 0 || !v.n_outer);
-            in_tiles++;
-        } else {
-            ck_assert_int_ge(v.chunk, 0);
-            ck_assert_int_eq(v.chunk % v.mr, 0);
-            ck_assert_int_le(v.mr * v.nr + v.nr + 1, target->registers);
-        }
+        QccVariant list[QCC_CANDIDATES], chosen = k->variant;
+        int m = qcc_variant_candidates(k, target, list, QCC_CANDIDATES);
+        ck_assert(m >= 1 && m <= QCC_CANDIDATES);
+        check_same(&list[0], &chosen);
+        for (int j = 0; j < m; j++) check_variant(k, target, &list[j], groups);
+        in_tiles += chosen.tiles > 0;
         qcc_choose_variant(k, target);
-        ck_assert_mem_eq(&v, &k->variant, sizeof v);
+        check_same(&chosen, &k->variant);
+        ck_assert_int_eq(qcc_variant_candidates(k, target, list + 1, 1), 1);
+        check_same(&list[0], &list[1]);
     }
     ck_assert_int_gt(in_tiles, 20);
 }
