@@ -20,17 +20,19 @@ typedef struct QccChainLink {
 } QccChainLink;
 
 /* Forms chains of the n ops, which are in topological order; op i has number i in `numbers`.
- * A value stays inside a chain when it has one reader, the reader is a step that gives the same
- * shape, and it is real; or it is rounded there, and steps before and behind are light. Chains with
- * an anchor go first, later ones before earlier ones: of two operands that could stay real the
- * later one does, as by then the other one lies in memory. */
-void qcc_chain_form(QccChainLink *link, int n, const QccPtrMap *numbers);
+ * A value stays inside a chain when all its readers are in it, steps that give the same shape, and
+ * it is real; or it is rounded there, and steps before and behind are light. Chains with an anchor
+ * go first, later ones before earlier ones: of two operands that could stay real the later one
+ * does, as by then the other one lies in memory. `tables`: a value between a product and a long
+ * step, say a sigmoid, is better rounded, as then a table gives that step. */
+void qcc_chain_form(QccChainLink *link, int n, const QccPtrMap *numbers, bool tables);
 
 /* Whether a chain may begin with the op. */
 bool qcc_chain_head(const QccOp *op);
 /* Whether the op's result may stand inside a chain, as a real or rounded on the way. */
 bool qcc_chain_goes_on(const QccOp *op);
-/* The op that may follow in a chain, whatever else claims it; or NULL. */
-QccOp *qcc_chain_next(const QccOp *op);
+/* Whether `user`, which reads the op's result, may be behind it in a chain, whatever else claims
+ * it. */
+bool qcc_chain_may_follow(const QccOp *op, const QccOp *user);
 
 #endif

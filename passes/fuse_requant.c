@@ -40,9 +40,10 @@ typedef struct Fuser {
 typedef struct Chain {
     int nop, nin;
     QccOp **op;        /* in order; the last one's result is the fused op's */
+    QccPtrMap inside;  /* the ops, numbered */
     QccPtrMap outside; /* operands from outside, numbered */
     QccValue **in;
-    QccOp *quantize; /* that reads the last result alone, and is taken in; or NULL */
+    QccOp *quantize; /* that reads the last, rounded result alone and rounds it again; or NULL */
 } Chain;
 
 /* What a step reads in place of `value`: the stored value behind a dequantize is read as a real. */
@@ -54,26 +55,27 @@ static QccValue *source_of(const QccOp *op, QccValue *value)
     return source->type->quant && source->type->quant->kind == QCC_QUANT_STATIC ? source : value;
 }
 
-/* Whether op i of the chain reads `value` inside. A chain is a line: all but the last result have
- * one user, so what is inside is the result of the op just before. */
-static bool is_inside(const Chain *c, int i, const QccValue *value)
+/* The number of the chain's op that gives `value`; -1: it comes from outside. */
+static int inside_by(const Chain *c, const QccValue *value)
 {
-    return i > 0 && value->def == c->op[i - 1];
+    return value->def ? qcc_ptr_map_find(&c->inside, value->def) : -1;
 }
 
 static void collect(Fuser *f, QccOp *head, Chain *c)
 {
     int64_t op_cap = 0, in_cap = 0;
+    qcc_ptr_map_init(&c->inside, f->scratch);
     for (QccOp *op = head; op;) {
         c->op = qcc_grow(f->scratch, c->op, c->nop, &op_cap, sizeof *c->op);
         c->op[c->nop++] = op;
+        qcc_ptr_map_add(&c->inside, op);
         op = f->link[qcc_ptr_map_find(&f->numbers, op)].next;
     }
     qcc_ptr_map_init(&c->outside, f->scratch);
     for (int i = 0; i < c->nop; i++) {
         for (int k = 0; k < c->op[i]->nin; k++) {
             QccValue *value = qcc_op_in(c->op[i], k);
-            if (!value || is_inside(c, i, value)) continue;
+            if (!value || inside_by(c, value) >= 0) continue;
             value = source_of(c->op[i], value);
             int at = qcc_ptr_map_add(&c->outside, value);
             c->in = qcc_grow(f->scratch, c->in, at, &in_cap, sizeof *c->in);
@@ -83,33 +85,34 @@ static void collect(Fuser *f, QccOp *head, Chain *c)
     c->nin = c->outside.n;
     const QccOp *last = c->op[c->nop - 1];
     QccOp *user = qcc_sole_user(&last->out[0]);
-    if (qcc_op_is(user, &qcc_op_quantize) && qcc_chain_goes_on(last)) c->quantize = user;
+    bool again = qcc_op_is(user, &qcc_op_quantize) && last->out[0].type->quant;
+    if (again && qcc_chain_goes_on(last)) c->quantize = user;
 }
 
 /* Copies the chain's ops into the body of `fused`. */
 static QccStatus fill_body(Fuser *f, const Chain *c, QccOp *fused)
 {
     QccGraph *body = qcc_graph_new_body(fused);
-    QccValue *last = NULL;
+    QccValue **copies = QCC_NEW_ARRAY(f->scratch, c->nop, QccValue *);
     for (int i = 0; i < c->nop; i++) {
         const QccOp *op = c->op[i];
         QccValue **in = QCC_NEW_ARRAY(f->scratch, op->nin + 1, QccValue *);
         for (int k = 0; k < op->nin; k++) {
             QccValue *value = qcc_op_in(op, k);
             if (!value) continue;
-            in[k] = is_inside(c, i, value)
-                        ? last
-                        : body->param[qcc_ptr_map_find(&c->outside, source_of(op, value))];
+            int by = inside_by(c, value);
+            in[k] = by >= 0 ? copies[by]
+                            : body->param[qcc_ptr_map_find(&c->outside, source_of(op, value))];
         }
         QccOp *copy;
         QCC_TRY(qcc_op_new(&copy, body, NULL, op->def, op->loc, op->out[0].name, in, op->nin,
                            op->attrs));
-        last = &copy->out[0];
+        copies[i] = &copy->out[0];
         /* What the fused op itself rounds stays real inside. */
         bool rounds = op->out[0].type->quant && (i + 1 < c->nop || c->quantize);
-        if (rounds) qcc_value_set_type(last, op->out[0].type);
+        if (rounds) qcc_value_set_type(copies[i], op->out[0].type);
     }
-    qcc_graph_set_results(body, &last, 1);
+    qcc_graph_set_results(body, &copies[c->nop - 1], 1);
     return QCC_OK;
 }
 
@@ -146,19 +149,21 @@ static QccStatus fuse(Fuser *f, const Chain *c)
     return QCC_OK;
 }
 
-/* One op alone that is followed by its rounding: the rounding becomes its own. */
-static QccStatus take_in_quantize(Fuser *f, const Chain *c)
+/* The rounding of a real that nothing else reads becomes that of the op which computes it. */
+static void take_in(QccPassCtx *ctx, QccOp *quantize)
 {
-    QccValue *result = &c->op[0]->out[0], *rounded = &c->quantize->out[0];
+    QccValue *result = quantize->in[0].value, *rounded = &quantize->out[0];
+    bool real = !result->type->quant && result->type->dtype == QCC_F32;
+    QccOp *op = result->def;
+    if (!real || qcc_sole_user(result) != quantize) return;
     const char *name = result->name;
-    qcc_op_set_operand(c->quantize, 0, c->op[0]->in[0].value);
+    qcc_op_set_operand(quantize, 0, op->in[0].value);
     qcc_value_set_type(result, rounded->type);
     if (rounded->has_range) qcc_value_set_range(result, rounded->lo, rounded->hi);
     qcc_value_replace(rounded, result);
-    qcc_op_remove(c->quantize);
+    qcc_op_remove(quantize);
     qcc_value_rename(result, name);
-    qcc_pass_count(f->ctx, QUANTIZES, 1);
-    return QCC_OK;
+    qcc_pass_count(ctx, QUANTIZES, 1);
 }
 
 /* ---- the pass ------------------------------------------------------------------------------ */
@@ -168,32 +173,36 @@ typedef struct Run {
     const Opts *opts;
 } Run;
 
+static bool may_fuse(const Run *r, const QccOp *op)
+{
+    return op && qcc_chain_head(op) &&
+           qcc_pass_selects(r->ctx, op, r->opts->only, r->opts->exclude);
+}
+
 static QccStatus fuse_chains(QccGraph *g, void *user)
 {
-    QccPassCtx *ctx = ((Run *)user)->ctx;
-    const Opts *o = ((Run *)user)->opts;
-    Fuser f = {.ctx = ctx, .g = g, .scratch = qcc_pass_scratch(ctx)};
+    const Run *r = user;
+    Fuser f = {.ctx = r->ctx, .g = g, .scratch = qcc_pass_scratch(r->ctx)};
     int64_t cap = 0;
+    QCC_FOR_OPS(op, g)
+    {
+        bool takes = op->def == &qcc_op_quantize && may_fuse(r, op->in[0].value->def);
+        if (takes) take_in(r->ctx, op);
+    }
     qcc_ptr_map_init(&f.numbers, f.scratch);
     QCC_FOR_OPS(op, g)
     {
         int at = qcc_ptr_map_add(&f.numbers, op);
         f.link = qcc_grow(f.scratch, f.link, at, &cap, sizeof *f.link);
-        bool selected = qcc_pass_selects(ctx, op, o->only, o->exclude);
-        f.link[at] = (QccChainLink){.op = op, .may = selected && qcc_chain_head(op)};
+        f.link[at] = (QccChainLink){.op = op, .may = may_fuse(r, op)};
         f.n = f.numbers.n;
     }
-    qcc_chain_form(f.link, f.n, &f.numbers);
+    qcc_chain_form(f.link, f.n, &f.numbers, false);
     for (int i = 0; i < f.n; i++) {
         if (!f.link[i].may || f.link[i].claimed) continue;
         Chain c = {0};
         collect(&f, f.link[i].op, &c);
-        bool rounds_twice = c.quantize && c.op[0]->out[0].type->quant;
-        if (c.nop > 1 || rounds_twice) {
-            QCC_TRY(fuse(&f, &c));
-        } else if (c.quantize) {
-            QCC_TRY(take_in_quantize(&f, &c));
-        }
+        if (c.nop > 1 || c.quantize) QCC_TRY(fuse(&f, &c));
     }
     return QCC_OK;
 }

@@ -1,4 +1,4 @@
-/* layout - lets transpositions sink until they cancel.
+/* layout - lets transpositions sink until they cancel, and reshapes behind what they part.
  *
  * Importers put a transposition before every op that wants channels last, and one behind it. Here
  *
@@ -6,7 +6,11 @@
  *
  * for map ops, for quantize and dequantize, and for every op whose `permute` hook rewrites its
  * attributes; T^-1(T(x)) is x, T(constant) is a constant. What is left stands at the graph's
- * borders and before ops for which the order of dimensions means something.
+ * borders and before ops for which the order of dimensions means something. Likewise
+ *
+ *   map(R(x), y, constant)  ->  R(map(x, R^-1(y), constant))
+ *
+ * where a reshape stands between the op that computes x and a step that could follow it at once.
  */
 #include <string.h>
 
@@ -151,6 +155,32 @@ static QccStatus undo(Layout *l, QccOp *op, QccValue *value, const QccInts *perm
     return QCC_OK;
 }
 
+/* Puts `move(op(in))` in the place of op: of op's quantization, range and name. */
+static QccStatus replace_below(Layout *l, QccOp *op, QccValue *const *in, const void *attrs,
+                               const QccOpDef *move, const void *move_attrs)
+{
+    QccValue *result, *moved;
+    const QccType *old = op->out[0].type;
+    QCC_TRY(qcc_make(&result, l->g, op, op->def, op->loc, in, op->nin, attrs));
+    if (old->quant) {
+        qcc_value_set_type(result,
+                           qcc_type_quantized(l->g->ir, result->type, old->dtype, old->quant));
+    }
+    if (op->out[0].has_range) qcc_value_set_range(result, op->out[0].lo, op->out[0].hi);
+    const char *name = op->out[0].name;
+    QCC_TRY(qcc_make(&moved, l->g, op, move, op->loc, &result, 1, move_attrs));
+    if (old->quant) {
+        qcc_value_set_type(moved,
+                           qcc_type_quantized(l->g->ir, moved->type, old->dtype, old->quant));
+    }
+    qcc_op_replace(op, moved);
+    /* The op's name stays with what computes; the move is called after it. */
+    qcc_value_rename(moved, qcc_sprintf(l->g->arena, "%s.t", name));
+    qcc_value_rename(result, name);
+    qcc_pass_count(l->ctx, MOVED, 1);
+    return QCC_OK;
+}
+
 static QccStatus sink(Layout *l, QccOp *op, const QccInts *by, bool *done)
 {
     QccInts perm = *by;
@@ -174,27 +204,119 @@ static QccStatus sink(Layout *l, QccOp *op, const QccInts *by, bool *done)
         QccValue *value = qcc_op_in(op, i);
         if (value) QCC_TRY(undo(l, op, value, &perm, &in[i]));
     }
-    QccValue *result, *back;
-    const QccType *old = op->out[0].type;
-    QCC_TRY(qcc_make(&result, l->g, op, op->def, op->loc, in, op->nin, permuted));
-    if (old->quant) {
-        qcc_value_set_type(result,
-                           qcc_type_quantized(l->g->ir, result->type, old->dtype, old->quant));
-    }
-    if (op->out[0].has_range) qcc_value_set_range(result, op->out[0].lo, op->out[0].hi);
-    const char *name = op->out[0].name;
     QccPermAttrs after = {.perm = perm};
-    QCC_TRY(qcc_make(&back, l->g, op, &qcc_op_transpose, op->loc, &result, 1, &after));
-    if (old->quant) {
-        qcc_value_set_type(back, qcc_type_quantized(l->g->ir, back->type, old->dtype, old->quant));
-    }
-    qcc_op_replace(op, back);
-    /* The op's name stays with what computes; the transposition is called after it. */
-    qcc_value_rename(back, qcc_sprintf(l->g->arena, "%s.t", name));
-    qcc_value_rename(result, name);
-    qcc_pass_count(l->ctx, MOVED, 1);
     *done = true;
+    return replace_below(l, op, in, permuted, &qcc_op_transpose, &after);
+}
+
+/* ---- reshapes ------------------------------------------------------------------------------ */
+
+/* Whether only steps read the value, `besides` apart. */
+static bool only_steps_read(const QccValue *value, const QccOp *besides)
+{
+    for (const QccUse *use = value->uses; use; use = use->next)
+        if (use->user != besides && !is_map(use->user)) return false;
+    return true;
+}
+
+/* Whether a step may follow what computes the value at once. `besides` reads it too. */
+static bool may_be_followed(const QccValue *value, const QccOp *besides)
+{
+    const QccOp *op = value->def;
+    bool computed = op && (is_map(op) || op->def->traits & QCC_TRAIT_CONTRACTION);
+    return computed && only_steps_read(value, besides);
+}
+
+/* The reshape that operand `value` of a step arrives through, when what computes its operand could
+ * be followed by the step; or NULL. */
+static QccOp *parted_by(const QccValue *value)
+{
+    QccOp *reshape = qcc_def_is(value, &qcc_op_reshape);
+    if (!reshape || !is_single_pair(value->type) || !only_steps_read(value, NULL)) return NULL;
+    return may_be_followed(reshape->in[0].value, reshape) ? reshape : NULL;
+}
+
+/* The extents of a type as those of a reshape: one symbolic one is what is left. */
+static bool as_shape(const QccType *t, QccShapeAttrs *attrs)
+{
+    int open = 0;
+    *attrs = (QccShapeAttrs){.shape.n = t->rank};
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i].n == 0) return false; /* would mean: copy */
+        bool symbolic = t->dim[i].sym[0] != NULL;
+        attrs->shape.v[i] = symbolic ? -1 : t->dim[i].n;
+        open += symbolic;
+    }
+    return open <= 1;
+}
+
+static bool same_shape(const QccType *a, const QccType *b)
+{
+    bool same = a->rank == b->rank;
+    for (int i = 0; same && i < a->rank; i++) same = qcc_dim_equal(&a->dim[i], &b->dim[i]);
+    return same;
+}
+
+/* Whether an operand means the same beside values of type `to` as beside those of type `from`: a
+ * single number, or extents of the last dimensions, which the reshape leaves alone. */
+static bool broadcasts_alike(const QccType *t, const QccType *from, const QccType *to)
+{
+    if (t->rank > to->rank) return false;
+    int first = 0;
+    while (first < t->rank && is_one(&t->dim[first])) first++;
+    for (int k = 1; k <= t->rank - first; k++) {
+        if (!qcc_dim_equal(&from->dim[from->rank - k], &to->dim[to->rank - k])) return false;
+    }
+    return true;
+}
+
+/* Whether operand `value` of a step can stand beside what is before the reshape. Not so what the
+ * step could follow as well: one of the two is parted from it in any case. */
+static bool stands_beside(const QccValue *value, const QccOp *reshape)
+{
+    const QccType *from = reshape->out[0].type, *to = reshape->in[0].value->type;
+    if (!value || !is_single_pair(value->type)) return false;
+    if (broadcasts_alike(value->type, from, to)) return true;
+    return same_shape(value->type, from) &&
+           (qcc_def_is(value, &qcc_op_reshape) || !may_be_followed(value, NULL));
+}
+
+/* A value of the reshape's result's extents in those of its operand. */
+static QccStatus undo_reshape(Layout *l, QccOp *op, const QccOp *reshape, QccValue *value,
+                              QccValue **out)
+{
+    const QccType *to = reshape->in[0].value->type, *type = value->type;
+    const QccOp *by = qcc_def_is(value, &qcc_op_reshape);
+    QccShapeAttrs attrs;
+    *out = by ? by->in[0].value : value;
+    if (same_shape((*out)->type, to)) return QCC_OK;
+    *out = value;
+    if (!same_shape(type, reshape->out[0].type)) return QCC_OK;
+    as_shape(to, &attrs);
+    QCC_TRY(qcc_make(out, l->g, op, &qcc_op_reshape, op->loc, &value, 1, &attrs));
+    if (type->quant)
+        qcc_value_set_type(*out,
+                           qcc_type_quantized(l->g->ir, (*out)->type, type->dtype, type->quant));
     return QCC_OK;
+}
+
+static QccStatus sink_reshape(Layout *l, QccOp *op, bool *done)
+{
+    QccOp *reshape = NULL;
+    QccShapeAttrs unused;
+    *done = false;
+    if (!is_map(op) || op->nout != 1 || !is_single_pair(op->out[0].type)) return QCC_OK;
+    for (int i = 0; i < op->nin && !reshape; i++)
+        if (op->in[i].value) reshape = parted_by(op->in[i].value);
+    if (!reshape || !same_shape(op->out[0].type, reshape->out[0].type)) return QCC_OK;
+    if (!as_shape(reshape->in[0].value->type, &unused)) return QCC_OK;
+    for (int i = 0; i < op->nin; i++)
+        if (!stands_beside(op->in[i].value, reshape)) return QCC_OK;
+    QccValue **in = QCC_NEW_ARRAY(l->scratch, op->nin, QccValue *);
+    for (int i = 0; i < op->nin; i++)
+        QCC_TRY(undo_reshape(l, op, reshape, op->in[i].value, &in[i]));
+    *done = true;
+    return replace_below(l, op, in, op->attrs, &qcc_op_reshape, reshape->attrs);
 }
 
 /* ---- cancelling ---------------------------------------------------------------------------- */
@@ -405,7 +527,7 @@ static QccStatus visit(Layout *l, QccOp *op, bool *done)
         if (*done) return QCC_OK;
     }
     const QccInts *perm = sinks_through(op);
-    return perm ? sink(l, op, perm, done) : QCC_OK;
+    return perm ? sink(l, op, perm, done) : sink_reshape(l, op, done);
 }
 
 /* A transposition that only moves extents of 1 is a view: says so. */
@@ -450,7 +572,8 @@ static QccStatus run(QccPassCtx *ctx, QccGraph *g, const void *opts)
 const QccPassDef qcc_pass_layout = {
     .abi = QCC_PASS_ABI,
     .name = "layout",
-    .summary = "let transpositions sink until they cancel",
+    .summary =
+        "let transpositions sink until they cancel, and reshapes behind the steps of a chain",
     .stats = (const char *const[]){[MOVED] = "ops in another order",
                                    [CANCELLED] = "transpositions cancelled",
                                    [STATS] = NULL},

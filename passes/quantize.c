@@ -128,7 +128,7 @@ static bool continues_chain(const QccQuantizer *z, const QccOp *op)
     for (int i = 0; i < op->nin; i++) {
         const QccValue *value = qcc_op_in(op, i);
         if (!value || !is_in(z, value->def) || !qcc_chain_head(value->def)) continue;
-        if (qcc_chain_next(value->def) == op) return true;
+        if (qcc_sole_user(value) == op && qcc_chain_may_follow(value->def, op)) return true;
     }
     return false;
 }
@@ -153,7 +153,7 @@ static void chain_ops(QccQuantizer *z)
         bool may = p->in && p->op->def->quant.kind != QCC_QUANT_SAME_SCALE;
         z->link[i] = (QccChainLink){.op = p->op, .may = may};
     }
-    qcc_chain_form(z->link, z->n, &z->ops);
+    qcc_chain_form(z->link, z->n, &z->ops, true);
 }
 
 /* ---- group --------------------------------------------------------------------------------- */
