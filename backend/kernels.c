@@ -260,6 +260,7 @@ void qcc_add_kernel(QccLowering *l, QccKernel *k, const QccRef *ref, const QccOp
     for (int i = 0; i < k->rank; i++)
         if (k->extent[i] == 0) return;
     qcc_choose_variant(k, l->target);
+    if (l->choose) l->choose(l->choose_user, k, l->target);
     int kernel = qcc_find_kernel(l, k);
     QccStep *step = qcc_add_step(l, QCC_STEP_KERNEL, op, value, k->narg);
     step->kernel = kernel;

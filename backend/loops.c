@@ -35,7 +35,8 @@ typedef struct Loop {
 static bool lower_body(Loop *loop)
 {
     QccLowering *l = loop->l;
-    QccLowerOptions options = {.pool = l->pool, .body = true};
+    QccLowerOptions options = {
+        .pool = l->pool, .body = true, .choose = l->choose, .choose_user = l->choose_user};
     QccDiags saved = l->ir->diags;
     QccLowered *body;
     l->ir->diags.fn = NULL;

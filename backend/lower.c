@@ -16,6 +16,8 @@ QccStatus qcc_lower(QccLowered **out, QccArena *arena, const QccGraph *g, const 
         .taps = options && options->taps,
         .pool = options ? options->pool : NULL,
         .body = options && options->body,
+        .choose = options ? options->choose : NULL,
+        .choose_user = options ? options->choose_user : NULL,
         .out = QCC_NEW(arena, QccLowered),
     };
     l->out->graph = g;

@@ -94,10 +94,17 @@ typedef struct QccPackPool {
     QccTable packed; /* QccBlob by content */
 } QccPackPool;
 
+/* Called for every finished description, with the variant that the cost model chose; may put
+ * another candidate (backend/variant.h) in its place. Equal descriptions must get equal variants.
+ */
+typedef void QccChooseFn(void *user, QccKernel *k, const QccTarget *t);
+
 typedef struct QccLowerOptions {
     bool taps;         /* every value of the top level keeps a place of its own until the end */
     QccPackPool *pool; /* NULL: packed weights lie in the lowering's arena */
     bool body;         /* of a loop: parameters can be read QCC_READ_SLACK bytes past their ends */
+    QccChooseFn *choose; /* NULL: the cost model decides */
+    void *choose_user;
 } QccLowerOptions;
 
 /* Lowers a verified graph without symbols. Everything lies in `arena`; the graph is borrowed.

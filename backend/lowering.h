@@ -67,6 +67,8 @@ typedef struct QccLowering {
     bool taps;
     QccPackPool *pool; /* NULL: none */
     bool body;         /* of a loop: see QccLowerOptions */
+    QccChooseFn *choose;
+    void *choose_user;
     QccLowered *out;
     QccTable values; /* QccValueInfo by value */
     int nop;

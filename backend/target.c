@@ -9,6 +9,7 @@
 #include "backend/target.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Bits of qcc_host_features: groups that only appear together. */
 enum {
@@ -140,7 +141,6 @@ const QccTarget *qcc_target_find(const char *name)
 #if defined(__x86_64__)
 
 #include <cpuid.h>
-#include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
@@ -247,6 +247,24 @@ uint32_t qcc_host_features(void)
     return features;
 }
 
+/* Intel SDM volume 2, CPUID: leaf 1 EAX has family, model and stepping; leaves 0x80000002 to
+ * 0x80000004 the brand string, 16 characters each. */
+static void print_cpu(QccBuf *buf)
+{
+    enum { PARTS = 3, PART = 16 };
+    char brand[PARTS * PART + 1] = {0};
+    uint32_t r[4] = {0};
+    for (unsigned i = 0; i < PARTS; i++) {
+        uint32_t part[4];
+        if (__get_cpuid(0x80000002u + i, &part[0], &part[1], &part[2], &part[3]))
+            memcpy(brand + i * PART, part, PART);
+    }
+    for (char *p = brand; *p; p++)
+        if (*p < ' ' || *p > '~') *p = ' ';
+    __get_cpuid(1, &r[EAX], &r[EBX], &r[ECX], &r[EDX]);
+    qcc_buf_printf(buf, "'%s' %08x", brand, r[EAX]);
+}
+
 #else
 
 uint32_t qcc_host_features(void)
@@ -254,7 +272,24 @@ uint32_t qcc_host_features(void)
     return 0;
 }
 
+static void print_cpu(QccBuf *buf)
+{
+    qcc_buf_puts(buf, "unknown");
+}
+
 #endif
+
+void qcc_host_print(QccBuf *buf)
+{
+    static const int cache[] = {
+#ifdef _SC_LEVEL1_DCACHE_SIZE /* not in POSIX */
+        _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE
+#endif
+    };
+    print_cpu(buf);
+    for (size_t i = 0; i < sizeof cache / sizeof *cache; i++)
+        qcc_buf_printf(buf, " %ld", sysconf(cache[i]));
+}
 
 bool qcc_target_runs_here(const QccTarget *t)
 {

@@ -40,6 +40,9 @@ const QccTarget *qcc_target_find(const char *name);
 /* What this CPU and kernel offer, as bits; see target.c. Asks the kernel for the state of tiles,
  * which it grants to the whole process, once and for all, or refuses. */
 uint32_t qcc_host_features(void);
+/* What the speed of a kernel depends on here: the CPU's name, its model, the sizes of its caches.
+ */
+void qcc_host_print(QccBuf *buf);
 bool qcc_target_runs_here(const QccTarget *t);
 /* The best bundle of this machine; NULL when not even the first one runs. */
 const QccTarget *qcc_target_host(void);

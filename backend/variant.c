@@ -312,7 +312,18 @@ static void settle_block(QccVariant *v, const Product *p, const QccKernel *k, co
     v->n_outer = again_a + b_bytes < again_b + a_bytes;
 }
 
-/* The same block in the other order, and over longer and shorter chunks. */
+/* The same blocks of tiles with another operand loaded past L1, or none. */
+static void offer_streams(Candidates *list, const QccVariant *v)
+{
+    for (QccStream stream = QCC_STREAM_NONE; stream <= QCC_STREAM_B; stream++) {
+        QccVariant other = *v;
+        other.stream = stream;
+        offer(list, &other);
+    }
+}
+
+/* The same block in the other order, over longer and shorter chunks, and with more K steps in a
+ * row. */
 static void offer_orders(Candidates *list, const QccVariant *v, int64_t pixels)
 {
     QccVariant other = *v;
@@ -324,6 +335,9 @@ static void offer_orders(Candidates *list, const QccVariant *v, int64_t pixels)
     if (chunk >= 4 * v->mr && chunk <= INT32_MAX) offer(list, &other);
     other.chunk = 2 * v->chunk >= pixels ? 0 : 2 * v->chunk;
     if (v->chunk && v->chunk < INT32_MAX / 2) offer(list, &other);
+    other = *v;
+    other.unroll = 2 * v->unroll;
+    if (v->unroll > 1) offer(list, &other);
 }
 
 static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
@@ -336,7 +350,9 @@ static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
     /* Two issue slots are a cycle. */
     bool by_tiles = tiles.n && tiles.cost[0] < k->extent[0] * k->extent[1] * blocks.cost[0] / 2;
     if (by_tiles) {
-        for (int i = 0; i < tiles.n; i++) offer(list, &tiles.variant[i]);
+        offer(list, &tiles.variant[0]);
+        offer_streams(list, &tiles.variant[0]);
+        for (int i = 1; i < tiles.n; i++) offer(list, &tiles.variant[i]);
         return;
     }
     offer(list, &blocks.variant[0]);
@@ -349,8 +365,10 @@ static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarge
     /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
     QccQuads q;
     int64_t most = qcc_depthwise_quads(k, t, &q) && t->registers > 16 ? 8 : 4;
-    for (int64_t mr = most; mr >= 1; mr /= 2)
-        offer(list, &(QccVariant){.mr = (int)max_i64(1, min_i64(k->extent[2], mr)), .nr = 1});
+    const int64_t pixels[] = {most, 2 * most, most / 2};
+    for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
+        offer(list,
+              &(QccVariant){.mr = (int)max_i64(1, min_i64(k->extent[2], pixels[i])), .nr = 1});
 }
 
 static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)

@@ -152,7 +152,7 @@ static void print_rows(QccBuf *buf, const QccRowShape *r)
     }
 }
 
-static void print_variant(QccBuf *buf, const QccVariant *v)
+void qcc_variant_print(QccBuf *buf, const QccVariant *v)
 {
     static const char *const streams[] = {
         [QCC_STREAM_NONE] = "", [QCC_STREAM_A] = " stream a", [QCC_STREAM_B] = " stream b"};
@@ -184,7 +184,7 @@ void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant)
         qcc_buf_puts(buf, "\n");
     }
     if (k->epilogue) print_expr(buf, "epilogue", k->epilogue);
-    if (variant) print_variant(buf, &k->variant);
+    if (variant) qcc_variant_print(buf, &k->variant);
 }
 
 static void title_window(QccBuf *buf, int64_t kh, int64_t kw, int64_t sh, int64_t sw)

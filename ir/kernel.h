@@ -167,6 +167,9 @@ int64_t qcc_kernel_operations(const QccKernel *k);
 /* The canonical text; with or without the variant line (tuning records omit it). */
 void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant);
 
+/* The line that the text ends in: "variant mr 6 nr 4 ...". */
+void qcc_variant_print(QccBuf *buf, const QccVariant *v);
+
 /* "conv 1x56x56x64 k3x3 u8", for profiles. */
 void qcc_kernel_title(QccBuf *buf, const QccKernel *k);
 

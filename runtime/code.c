@@ -17,7 +17,7 @@
 /* One kernel's way from text to address. Each has an arena of its own, because they run at once. */
 typedef struct Job {
     QccContext *context;
-    const QccInstance *instance;
+    const QccTarget *target;
     QccCode *code;
     const QccKernel *kernel;
     QccMem mem;
@@ -43,8 +43,8 @@ static void emit_job(void *user)
     Job *j = user;
     const QccContext *c = j->context;
     double start = qcc_now_ms();
-    j->status = c->codegen->compile(j->kernel, j->instance->lowered->target, j->arena, &j->object,
-                                    &j->size, &j->error, NULL);
+    j->status =
+        c->codegen->compile(j->kernel, j->target, j->arena, &j->object, &j->size, &j->error, NULL);
     j->code->compile_ms = qcc_now_ms() - start;
     if (j->status == QCC_OK && c->cache)
         qcc_cache_store(c->cache, j->arena, j->code->text, strlen(j->code->text), j->object,
@@ -100,47 +100,70 @@ static void free_pool(void *pool)
     pthreadpool_destroy(pool);
 }
 
-/* The text that names the code: the kernel, then everything else that shapes the object. */
-static const char *code_text(QccArena *arena, const QccKernel *k, const QccTarget *t)
+const char *qcc_code_text(QccArena *arena, const QccKernel *k, const QccTarget *t, bool variant)
 {
     QccBuf b;
     qcc_buf_init(&b, arena);
-    qcc_kernel_print(&b, k, true);
+    qcc_kernel_print(&b, k, variant);
     qcc_buf_printf(&b, "target %s cpu %s features %s emitter %d llvm " QCC_LLVM_VERSION "\n",
                    t->name, t->cpu, t->features, QCC_EMITTER_VERSION);
     return b.data;
 }
 
-static QccStatus report(const Job *j)
+static QccStatus report(const Job *j, QccArena *arena, QccDiags *d)
 {
-    QccDiags *d = &j->instance->ir->diags;
     if (j->note)
         qcc_note(d, (QccLoc){0}, "a cached kernel is of no use and was made anew: %s", j->note);
     if (j->status == QCC_OK) return QCC_OK;
     QccBuf title;
-    qcc_buf_init(&title, j->instance->arena);
+    qcc_buf_init(&title, arena);
     qcc_kernel_title(&title, j->kernel);
     return qcc_fail(d, j->status, (QccLoc){0}, "kernel '%s' cannot be compiled: %s", title.data,
                     j->error ? j->error : qcc_status_name(j->status));
 }
 
-static QccStatus compile(QccInstance *instance, QccContext *c, Job *job, int n, pthreadpool_t pool,
-                         bool require_cache)
+static QccStatus run_jobs(QccContext *c, QccArena *arena, QccDiags *diags, Job *job, int n,
+                          pthreadpool_t pool, bool require_cache)
 {
     pthreadpool_parallelize_1d(pool, look_up, job, (size_t)n, 0);
     int missing = 0;
     for (int i = 0; i < n; i++) {
-        if (job[i].status != QCC_OK) return report(&job[i]);
+        if (job[i].status != QCC_OK) return report(&job[i], arena, diags);
         missing += !job[i].code->fn;
     }
     if (missing && require_cache)
-        return qcc_fail(&instance->ir->diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
+        return qcc_fail(diags, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
                         "%d of %d kernels are not in the cache, and compiling was ruled out",
                         missing, n);
     if (missing && !qcc_context_codegen(c, true)) return QCC_ERROR_UNSUPPORTED;
     if (missing) pthreadpool_parallelize_1d(pool, emit, job, (size_t)n, 0);
-    for (int i = 0; i < n; i++) QCC_TRY(report(&job[i]));
+    for (int i = 0; i < n; i++) QCC_TRY(report(&job[i], arena, diags));
     return QCC_OK;
+}
+
+QccStatus qcc_code_make(QccCode *code, QccArena *arena, QccContext *context, QccDiags *diags,
+                        const QccTarget *target, QccKernel *const *kernel, int n,
+                        bool require_cache)
+{
+    Job *job = QCC_NEW_ARRAY(arena, n, Job);
+    for (int i = 0; i < n; i++) {
+        code[i].text = qcc_code_text(arena, kernel[i], target, true);
+        job[i] = (Job){.context = context,
+                       .target = target,
+                       .code = &code[i],
+                       .kernel = kernel[i],
+                       .mem = {.realloc = context->mem.realloc, .user = context->mem.user}};
+        job[i].arena = qcc_arena_new(&job[i].mem);
+        if (!job[i].arena) return QCC_ERROR_MEMORY;
+        qcc_arena_defer(arena, free_arena, job[i].arena);
+    }
+    int threads = context->threads < n ? context->threads : n;
+    QccArena *scratch = qcc_arena_sub(arena);
+    pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
+    if (pool) qcc_arena_defer(scratch, free_pool, pool);
+    QccStatus status = run_jobs(context, scratch, diags, job, n, pool, require_cache);
+    qcc_arena_free(scratch);
+    return status;
 }
 
 QccStatus qcc_instance_compile(QccInstance *p, QccContext *context, bool require_cache)
@@ -148,24 +171,8 @@ QccStatus qcc_instance_compile(QccInstance *p, QccContext *context, bool require
     const QccLowered *l = p->lowered;
     double start = qcc_now_ms();
     p->code = QCC_NEW_ARRAY(p->arena, l->nkernel, QccCode);
-    Job *job = QCC_NEW_ARRAY(p->arena, l->nkernel, Job);
-    for (int i = 0; i < l->nkernel; i++) {
-        p->code[i].text = code_text(p->arena, l->kernel[i], l->target);
-        job[i] = (Job){.context = context,
-                       .instance = p,
-                       .code = &p->code[i],
-                       .kernel = l->kernel[i],
-                       .mem = {.realloc = p->mem.realloc, .user = p->mem.user}};
-        job[i].arena = qcc_arena_new(&job[i].mem);
-        if (!job[i].arena) return QCC_ERROR_MEMORY;
-        qcc_arena_defer(p->arena, free_arena, job[i].arena);
-    }
-    int threads = context->threads < l->nkernel ? context->threads : l->nkernel;
-    QccArena *scratch = qcc_arena_sub(p->arena);
-    pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
-    if (pool) qcc_arena_defer(scratch, free_pool, pool);
-    QccStatus status = compile(p, context, job, l->nkernel, pool, require_cache);
-    qcc_arena_free(scratch);
+    QccStatus status = qcc_code_make(p->code, p->arena, context, &p->ir->diags, l->target,
+                                     l->kernel, l->nkernel, require_cache);
     p->compile_ms = qcc_now_ms() - start;
     return status;
 }

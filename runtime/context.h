@@ -67,6 +67,16 @@ typedef struct QccCode {
     int64_t bytes;
 } QccCode;
 
+/* What a lowering found out about variants (runtime/tune.c). */
+typedef struct QccTuned {
+    int open;               /* different kernels that have variants to choose from */
+    int recorded, measured; /* of these: by a record, by measurements just now */
+    int changed;            /* of the latter: another variant than the cost model's */
+    const char **change;    /* which, and what it gains; lines of text */
+    int64_t change_cap;
+    double ms;
+} QccTuned;
+
 /* A program for one set of extents. Has types and memory of its own, so that it is made and run
  * beside whatever else the context does. */
 typedef struct QccInstance {
@@ -80,6 +90,7 @@ typedef struct QccInstance {
     QccLowered *lowered;  /* NULL: interpreted */
     QccCode *code;        /* one a kernel of `lowered` */
     bool *stage_input;    /* inputs that kernels read past the end of, one a parameter */
+    QccTuned tuned;
     double lower_ms, compile_ms;
 } QccInstance;
 
@@ -104,6 +115,7 @@ struct QccProgram {
     QccTensorInfo *info;     /* of its inputs, then of its outputs */
     const QccTarget *target; /* NULL: interpreted */
     bool taps, require_cache;
+    QccTune tune;
     QccInstances *instances;
 };
 
@@ -140,7 +152,17 @@ QccStatus qcc_program_instance(QccInstance **instance, const QccProgram *program
 QccInstance *qcc_program_last_instance(const QccProgram *program);
 void qcc_instance_unref(QccInstance *instance);
 
-/* Makes code for every kernel of a lowered graph: cache, else codegen; several at a time. */
+/* The text that names a kernel's code: the kernel, with or without its variant, then everything
+ * else that shapes the object. */
+const char *qcc_code_text(QccArena *arena, const QccKernel *k, const QccTarget *t, bool variant);
+
+/* Makes code[i] of kernel[i] for n kernels: cache, else codegen; several at a time. The code lives
+ * as long as `arena`. */
+QccStatus qcc_code_make(QccCode *code, QccArena *arena, QccContext *context, QccDiags *diags,
+                        const QccTarget *target, QccKernel *const *kernel, int n,
+                        bool require_cache);
+
+/* The same for every kernel of a lowered graph. */
 QccStatus qcc_instance_compile(QccInstance *instance, QccContext *context, bool require_cache);
 
 /* The extents (0: not known yet) that n values, parameters of a graph with `nsymbol` symbols, give

@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
-#include "runtime/context.h"
+#include "runtime/tune.h"
 
 typedef struct Making {
     QccInstance *instance;
@@ -41,8 +41,14 @@ static QccStatus make_instance(void *user)
     if (g->nsymbol) QCC_TRY(qcc_graph_bind(p->graph, p->extent));
     if (!program->target) return QCC_OK;
     double start = qcc_now_ms();
-    QccLowerOptions lower = {.taps = program->taps, .pool = &program->instances->pool};
+    bool measure = program->tune == QCC_TUNE_FAST && !program->require_cache;
+    QccTuner *tuner = qcc_tuner_new(p, program->context, measure);
+    QccLowerOptions lower = {.taps = program->taps,
+                             .pool = &program->instances->pool,
+                             .choose = qcc_tuner_choose,
+                             .choose_user = tuner};
     QCC_TRY(qcc_lower(&p->lowered, p->arena, p->graph, program->target, &lower));
+    QCC_TRY(qcc_tuner_status(tuner));
     p->lower_ms = qcc_now_ms() - start;
     mark_staged(p);
     return qcc_instance_compile(p, program->context, program->require_cache);

@@ -81,6 +81,7 @@ static QccStatus make_program(void *user)
         describe(&p->info[nin + i], p->arena, qcc_graph_result(p->graph, i));
     p->taps = m->options.taps;
     p->require_cache = m->options.require_cache;
+    p->tune = m->options.tune;
     if (!m->options.interpret) QCC_TRY(choose_target(&p->target, c, m->options.target));
     make_instances(p);
     return QCC_OK;
@@ -299,6 +300,12 @@ static void print_stats(QccBuf *b, const QccInstance *p)
     qcc_buf_printf(b,
                    "time       lowering %.1f ms, code %.1f ms (compile %.1f, link %.2f summed)\n",
                    p->lower_ms, p->compile_ms, c.compile_ms, c.link_ms);
+    const QccTuned *t = &p->tuned;
+    qcc_buf_printf(b,
+                   "variants   %d kernels have several: %d chosen by a record, %d by measurements "
+                   "(%d not the cost model's), %.1f ms\n",
+                   t->open, t->recorded, t->measured, t->changed, t->ms);
+    for (int i = 0; i < t->changed; i++) qcc_buf_printf(b, "variant    %s", t->change[i]);
     for (int i = 0; i < l->nstep; i++) {
         const QccStep *s = &l->step[i];
         if (s->kind != QCC_STEP_EVAL) continue;
@@ -314,10 +321,12 @@ static void print_stats_json(QccBuf *b, const QccInstance *p)
     qcc_buf_printf(b,
                    "{\"target\": \"%s\", \"kernel_steps\": %d, \"fill_steps\": %d, "
                    "\"eval_steps\": %d, \"kernels\": %d, \"cached\": %d, \"lower_ms\": %.3f, "
-                   "\"code_ms\": %.3f, \"compile_ms\": [",
+                   "\"code_ms\": %.3f, \"tuning\": {\"kernels\": %d, \"recorded\": %d, "
+                   "\"measured\": %d, \"changed\": %d, \"ms\": %.3f}, \"compile_ms\": [",
                    p->lowered ? p->lowered->target->name : "interpreter", c.steps[QCC_STEP_KERNEL],
                    c.steps[QCC_STEP_FILL], c.steps[QCC_STEP_EVAL], kernels, c.cached, p->lower_ms,
-                   p->compile_ms);
+                   p->compile_ms, p->tuned.open, p->tuned.recorded, p->tuned.measured,
+                   p->tuned.changed, p->tuned.ms);
     for (int i = 0; i < kernels; i++)
         qcc_buf_printf(b, "%s%.3f", i ? ", " : "", p->code[i].compile_ms);
     qcc_buf_puts(b, "], \"link_ms\": [");

@@ -234,12 +234,20 @@ QCC_API QccStatus qcc_model_report_unfused(const QccModel *model, const QccSessi
 
 /* ---- programs --------------------------------------------------------------------------- */
 
+/* How kernels are chosen among codes that give the same bytes. */
+typedef enum QccTune {
+    QCC_TUNE_OFF, /* by a cost model, or by what was measured and recorded in the cache before */
+    QCC_TUNE_FAST /* what has no record is measured, on one thread, within some seconds, and
+                     recorded; also when a new shape is made ready */
+} QccTune;
+
 typedef struct QccProgramOptions {
     size_t size;
     const char *target; /* a bundle of qcc_describe("targets"); NULL: the best of this machine */
     bool interpret;     /* run by the reference interpreter instead of compiled code */
     bool taps;          /* keep every intermediate value readable: qcc_session_tap */
-    bool require_cache; /* fail instead of compiling what is in no cache */
+    bool require_cache; /* fail instead of compiling what is in no cache; nothing is measured */
+    QccTune tune;
 } QccProgramOptions;
 
 /* Compiles the model as it stands. The model may be changed or freed afterwards.

@@ -20,9 +20,8 @@ typedef struct Side {
 
 static QccStatus open_side(Tool *tool, Side *s, const char *path, const Values *v)
 {
-    QccProgramOptions options = QCC_INIT(QccProgramOptions);
-    options.target = v->target;
-    TOOL_TRY(tool_engine(tool, &options, v->engine));
+    QccProgramOptions options;
+    TOOL_TRY(tool_program_options(tool, &options, v->target, v->engine));
     TOOL_TRY(tool_open_ready(tool, &s->model, path, v->shapes));
     s->name = qcc_model_has(s->model, "quantized") ? "int8" : "fp32";
     return qcc_program_new(&s->program, s->model, &options);

@@ -62,8 +62,8 @@ static QccStatus transform(Job *j)
 
 static QccStatus make_program(Job *j, Side *s)
 {
-    QccProgramOptions o = QCC_INIT(QccProgramOptions);
-    o.target = j->values->target;
+    QccProgramOptions o;
+    TOOL_TRY(tool_program_options(j->tool, &o, j->values->target, NULL));
     TOOL_TRY(qcc_program_new(&s->program, s->model, &o));
     return tool_program_stats(j->tool, &s->stats, s->program);
 }

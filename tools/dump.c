@@ -31,9 +31,9 @@ static QccStatus report_program(Tool *tool, const QccProgram *program, const Val
 static QccStatus dump_program(Tool *tool, const Values *v)
 {
     QccModel *model;
+    QccProgramOptions options;
+    TOOL_TRY(tool_program_options(tool, &options, v->target, NULL));
     TOOL_TRY(tool_open_ready(tool, &model, tool->arg[0], v->shapes));
-    QccProgramOptions options = QCC_INIT(QccProgramOptions);
-    options.target = v->target;
     QccProgram *program = NULL;
     QccStatus status = qcc_program_new(&program, model, &options);
     if (status == QCC_OK) status = report_program(tool, program, v);

@@ -67,9 +67,8 @@ static QccStatus check_limits(Tool *tool, const QccEvaluation *e, const Values *
 static QccStatus make_program(Tool *tool, QccModel **model, QccProgram **program, const char *path,
                               const Values *v)
 {
-    QccProgramOptions options = QCC_INIT(QccProgramOptions);
-    options.target = v->target;
-    TOOL_TRY(tool_engine(tool, &options, v->engine));
+    QccProgramOptions options;
+    TOOL_TRY(tool_program_options(tool, &options, v->target, v->engine));
     TOOL_TRY(tool_open_ready(tool, model, path, v->shapes));
     return qcc_program_new(program, *model, &options);
 }

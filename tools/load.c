@@ -110,8 +110,16 @@ QccStatus tool_save_model(Tool *tool, const QccModel *model, const char *path, c
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-QccStatus tool_engine(Tool *tool, QccProgramOptions *options, const char *engine)
+QccStatus tool_program_options(Tool *tool, QccProgramOptions *options, const char *target,
+                               const char *engine)
 {
+    const char *tune = tool->globals.tune;
+    *options = QCC_INIT(QccProgramOptions);
+    options->target = target;
+    if (tune && strcmp(tune, "fast") == 0)
+        options->tune = QCC_TUNE_FAST;
+    else if (tune && strcmp(tune, "off") != 0)
+        return tool_error(tool, QCC_ERROR_USAGE, "--tune is off or fast, not '%s'", tune);
     if (!engine || strcmp(engine, "jit") == 0) return QCC_OK;
     options->interpret = strcmp(engine, "interp") == 0;
     if (options->interpret) return QCC_OK;

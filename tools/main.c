@@ -26,6 +26,8 @@ static const Option global_options[] = {
         "where compiled kernels are kept; by default $XDG_CACHE_HOME/qcc or ~/.cache/qcc"),
     OPTION_FLAG(0, "no-cache", Globals, no_cache,
                 "neither takes kernels from the cache nor puts them there"),
+    OPTION_STRING(0, "tune", Globals, tune, "off|fast",
+                  "fast: variants of a kernel are measured, and the best remembered in the cache"),
     OPTION_LIST(0, "plugin", Globals, plugins, "FILE.so",
                 "loads passes and ops from a plugin; may be given several times"),
     OPTION_STRING(0, "help-pass", Globals, help_pass, "NAME",

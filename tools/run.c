@@ -234,9 +234,8 @@ static QccStatus save_output(Job *j, const char *text, int index)
 static QccStatus run_job(Job *j)
 {
     const Values *v = j->values;
-    QccProgramOptions options = QCC_INIT(QccProgramOptions);
-    options.target = v->target;
-    TOOL_TRY(tool_engine(j->tool, &options, v->engine));
+    QccProgramOptions options;
+    TOOL_TRY(tool_program_options(j->tool, &options, v->target, v->engine));
     TOOL_TRY(load_inputs(j));
     TOOL_TRY(qcc_program_new(&j->program, j->model, &options));
     j->nin = qcc_program_input_count(j->program);

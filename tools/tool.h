@@ -27,7 +27,7 @@ typedef struct Command {
 typedef struct Globals {
     bool verbose, help, version, no_cache, list_options;
     int64_t threads;
-    const char *cache_dir, *help_pass;
+    const char *cache_dir, *help_pass, *tune;
     const char *const *plugins;
 } Globals;
 
@@ -92,8 +92,10 @@ QccStatus tool_open_model(Tool *tool, QccModel **model, const char *path,
 QccStatus tool_open_ready(Tool *tool, QccModel **model, const char *path,
                           const char *const *shapes);
 
-/* --engine=jit|interp; NULL: compiled code. */
-QccStatus tool_engine(Tool *tool, QccProgramOptions *options, const char *engine);
+/* The options of a program: --tune, --target (NULL: the best here), --engine=jit|interp (NULL:
+ * compiled code). */
+QccStatus tool_program_options(Tool *tool, QccProgramOptions *options, const char *target,
+                               const char *engine);
 /* What is known about a program, as an object; NULL with a message. */
 QccStatus tool_program_stats(Tool *tool, json_t **stats, const QccProgram *program);
 
