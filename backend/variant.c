@@ -17,11 +17,15 @@
 enum {
     L1_BYTES = 32 * 1024, /* what may be counted on; the smallest that the bundles meet */
     UNIT_BYTES = 24 * 1024,
-    MIN_UNITS = 16,   /* work for a handful of threads, with some slack for stragglers */
-    ROW_PIXELS = 64,  /* rows up to this long are one unit */
-    LATENCY = 10,     /* multiplies in flight that hide the latency of one on two ports */
-    OUTPUT_COST = 10, /* an epilogue of one vector */
-    BLOCK_COST = 12,  /* addresses, branches, first loads of a block */
+    MIN_UNITS = 16,  /* work for a handful of threads, with some slack for stragglers */
+    ROW_PIXELS = 64, /* rows up to this long are one unit */
+    LATENCY = 10,    /* multiplies in flight that hide the latency of one on two ports */
+    OUTPUT_COST = 8, /* an epilogue of one vector, */
+    PACK_COST = 6,   /* narrowing and storing of up to four */
+    OUTPUT_INSTRUCTIONS = 8,
+    BLOCK_COST = 12, /* addresses, branches, first loads of a block */
+    AHEAD = 512,     /* instructions that a core looks ahead, */
+    WAITING = 64,    /* and those of them that may wait for others */
     MAX_MR = 12,
     MAX_NR = 4,
     /* Tiles, as measured on Emerald Rapids. A multiply takes a cycle a pixel. */
@@ -53,13 +57,20 @@ static int64_t max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Issue slots of one block with `groups` steps along K. */
+/* Issue slots of one block with `groups` steps along K. Blocks that are not deep overlap: together
+ * their multiplies hide the latency, and those of the next one up to half of the epilogue. (Not so
+ * MADD16, of which a step alone is dozens of instructions.) */
 static int64_t block_cost(int64_t mr, int64_t nr, int64_t groups, bool madd)
 {
     int64_t multiply = mr * nr * (madd ? 4 : 1);   /* two pmaddwd, two paddd */
     int64_t load = mr + nr + (madd ? mr + nr : 0); /* mask and shift of A's bytes, more of B */
-    int64_t step = max_i64(max_i64(multiply, load), LATENCY);
-    return groups * step + mr * nr * OUTPUT_COST + BLOCK_COST;
+    int64_t step = max_i64(multiply, load);
+    if (groups * (LATENCY - multiply) > WAITING) step = max_i64(step, LATENCY);
+    int64_t instructions = groups * (multiply + load) + mr * nr * OUTPUT_INSTRUCTIONS;
+    int64_t packs = nr / 2 * ceil_div(mr, 2) + nr % 2 * ceil_div(mr, 4); /* see block.c */
+    int64_t half = (mr * nr * OUTPUT_COST + packs * PACK_COST + BLOCK_COST) / 2;
+    half += half * (madd ? AHEAD : min_i64(instructions, AHEAD)) / AHEAD;
+    return groups * step + groups * load / 8 + half;
 }
 
 static bool loads_by_index(const QccExpr *x)
@@ -108,7 +119,7 @@ static int64_t tile_steps(const QccKernel *k)
 }
 
 /* What a row of 64 bytes adds to a K step, by how much is read how often. */
-static int64_t row_cost(int64_t bytes, int64_t times)
+static int64_t load_cost(int64_t bytes, int64_t times)
 {
     if (bytes <= TILE_L1_BYTES) return ROW_L1;
     return bytes <= L2_BYTES || times == 1 ? ROW_L2 : ROW_FAR;
@@ -134,12 +145,12 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     }
     int64_t a_row, b_row;
     if (v->n_outer || panels == 1) {
-        a_row = ROW_L1 + (row_cost(a, panels) - ROW_L1) / taps;
-        b_row = row_cost(v->nr * steps * QCC_TILE_SIZE, g.blocks);
+        a_row = ROW_L1 + (load_cost(a, panels) - ROW_L1) / taps;
+        b_row = load_cost(v->nr * steps * QCC_TILE_SIZE, g.blocks);
         v->stream = taps == 1 && a_row > ROW_L1 ? QCC_STREAM_A : QCC_STREAM_NONE;
     } else {
         a_row = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * times : taps);
-        b_row = row_cost(b + a_block, g.blocks);
+        b_row = load_cost(b + a_block, g.blocks);
         v->stream = b_row > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
     }
     int64_t multiply = max_i64((int64_t)v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
@@ -252,20 +263,26 @@ static Product product_of(const QccKernel *k, const QccTarget *t)
     return p;
 }
 
+/* Issue slots of a row of pixels, nr vectors of outputs. */
+static int64_t row_cost(const Product *p, int64_t mr, int64_t nr)
+{
+    int64_t cost = p->pixels / mr * block_cost(mr, nr, p->groups, p->madd), tail = p->pixels % mr;
+    return tail ? cost + block_cost(tail, nr, p->groups, p->madd) : cost;
+}
+
 /* Blocks of mr x nr, in issue slots of a row of pixels. */
 static void rank_blocks(Ranking *ranking, const Product *p, const QccTarget *t)
 {
-    int spare = p->madd ? 3 : 0; /* second half of A, mask, product */
+    /* Second half of A, mask, product; without AVX a copy of what the product overwrites. */
+    int halves = p->madd ? 2 : 1, spare = p->madd ? 3 + (t->lanes == 4) : 0;
     for (int nr = MAX_NR; nr >= 1; nr--) {
         for (int mr = MAX_MR; mr >= 1; mr--) {
-            if (mr * nr + nr + 1 + spare > t->registers) continue;
+            if (mr * nr + halves * nr + 1 + spare > t->registers) continue;
             if ((nr > 1 && nr > p->vectors) || (mr > 1 && mr > p->pixels)) continue;
             /* Emulated fma is a page of code a multiply: one accumulator. */
             if (p->f32 && !t->fma && mr * nr > 1) continue;
-            int64_t tail = p->pixels % mr;
-            int64_t cost = p->pixels / mr * block_cost(mr, nr, p->groups, p->madd) +
-                           (tail ? block_cost(tail, nr, p->groups, p->madd) : 0);
-            cost *= ceil_div(p->vectors, nr);
+            int64_t cost = p->vectors / nr * row_cost(p, mr, nr);
+            if (p->vectors % nr) cost += row_cost(p, mr, p->vectors % nr);
             consider(ranking, &(QccVariant){.mr = mr, .nr = nr}, cost);
         }
     }

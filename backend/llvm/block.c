@@ -1,4 +1,4 @@
-/* block - the epilogue of a block of accumulators: pixels x vectors of channels. */
+/* block - where a block of accumulators begins, and its epilogue: pixels x vectors of channels. */
 #include "backend/llvm/emit.h"
 
 void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by)
@@ -24,6 +24,28 @@ static void step_operand(QccEmit *e, EmitOperand *o, const QccKernelArg *arg, Va
         .value = kept ? o->value : NULL,
         .at = emit_atc(e, at,
                        (i * pixel + (int64_t)j * e->lanes * channel) * emit_size(e, arg->dtype))};
+}
+
+const QccExpr *emit_block_start(QccEmit *e, const Val *at, Val *acc, int mr, int nv, int last)
+{
+    const QccKernel *k = e->k;
+    QccExpr *rest = QCC_NEW(e->arena, QccExpr);
+    int a = emit_addend(e, k->epilogue, rest);
+    Typ type = emit_vector(k->arg[1].dtype == QCC_F32 ? e->f32 : e->i32, e->lanes);
+    for (int j = 0; j < nv; j++) {
+        EmitOperand addend = {0};
+        for (int i = 0; i < mr; i++) {
+            Val *sum = &acc[i * nv + j];
+            *sum = LLVMConstNull(type);
+            if (a < 0) continue;
+            step_operand(e, &addend, &k->arg[a], at[a], i, j);
+            if (!addend.value)
+                addend.value = emit_load_wide(e, addend.dtype, addend.at, addend.step,
+                                              j == nv - 1 ? last : e->lanes);
+            *sum = addend.value;
+        }
+    }
+    return a < 0 ? k->epilogue : rest;
 }
 
 enum {
@@ -85,13 +107,14 @@ static void store_saturated(const Block *b, int i, int pixels, int j, int n, Val
                         result_at(b, i + p, j));
 }
 
-void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last)
+void emit_block_epilogue(QccEmit *e, const QccExpr *epilogue, const Val *at, const Val *acc, int mr,
+                         int nv, int last)
 {
     const QccKernel *k = e->k;
-    Block b = {.e = e, .epilogue = k->epilogue, .at = at, .acc = acc, .nv = nv, .last = last};
+    Block b = {.e = e, .epilogue = epilogue, .at = at, .acc = acc, .nv = nv, .last = last};
     QccExpr raw;
     bool saturates = e->lanes == 16 && k->arg[0].stride[3] == 1 &&
-                     emit_saturates(k->epilogue, k->arg[0].dtype, &raw);
+                     emit_saturates(epilogue, k->arg[0].dtype, &raw);
     if (saturates) b.epilogue = &raw;
     int wide = saturates && mr == 1 ? BYTES : WIDE;
     for (int j = 0; j < nv; j += wide) {

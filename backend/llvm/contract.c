@@ -2,7 +2,7 @@
  *
  *   for each unit: a panel of output channels, a chunk of pixels of one output row
  *     for each block of mr pixels (one smaller block at the end of the row)
- *       acc[mr][nr] = 0
+ *       acc[mr][nr] = 0, or the bias
  *       for each run of taps, for each K step in it          four bytes of A, or one f32
  *         nr vectors of B; mr times: broadcast A, nr multiply-adds
  *       for each vector, for each pixel: epilogue, store
@@ -221,10 +221,9 @@ static void emit_block(const Contract *t, const Place *p, int mr, int nv, int la
 {
     QccEmit *e = t->e;
     Val acc[EMIT_CARRY];
-    Typ type = emit_vector(t->f32 ? e->f32 : e->i32, e->lanes);
-    for (int i = 0; i < mr * nv; i++) acc[i] = LLVMConstNull(type);
+    const QccExpr *epilogue = emit_block_start(e, p->at, acc, mr, nv, last);
     emit_sum(t, p->a, p->b, mr, nv, last, acc);
-    emit_block_epilogue(e, p->at, acc, mr, nv, last);
+    emit_block_epilogue(e, epilogue, p->at, acc, mr, nv, last);
 }
 
 /* The blocks of one unit: `first` is its first pixel, relative to `p`; in the last chunk of a row

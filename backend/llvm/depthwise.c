@@ -147,13 +147,12 @@ static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, 
     Val acc[EMIT_CARRY] = {NULL};
     int64_t step = d->f32 ? 1 : 2, whole = d->taps / step * step;
     a = emit_opaque(e, a);
-    for (int i = 0; i < mr * nv; i++)
-        acc[i] = LLVMConstNull(emit_vector(d->f32 ? e->f32 : e->i32, e->lanes));
+    const QccExpr *epilogue = emit_block_start(e, at, acc, mr, nv, last);
     if (d->quads) {
         for (int j = 0; j < nv; j++)
             emit_quads(d, emit_atc(e, a, (int64_t)j * e->lanes),
                        emit_atc(e, w, (int64_t)j * e->lanes * 4), mr, nv, acc + j);
-        emit_block_epilogue(e, at, acc, mr, nv, last);
+        emit_block_epilogue(e, epilogue, at, acc, mr, nv, last);
         return;
     }
     if (d->taps <= STRAIGHT) {
@@ -168,7 +167,7 @@ static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, 
         for (int i = 0; i < mr * nv; i++) acc[i] = l.carry[i];
     }
     if (whole < d->taps) emit_step(d, a, w, emit_i64(e, whole), true, mr, nv, acc);
-    emit_block_epilogue(e, at, acc, mr, nv, last);
+    emit_block_epilogue(e, epilogue, at, acc, mr, nv, last);
 }
 
 /* The pixels of a row, for nv vectors of channels. */

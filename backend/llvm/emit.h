@@ -158,6 +158,10 @@ Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *res
  * saturating: then *raw is x without what of the clamp that does. */
 bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw);
 
+/* The argument that x adds to acc, an i32, before all else, so that acc may begin with it: then
+ * *rest is x without that. -1: there is none. */
+int emit_addend(QccEmit *e, const QccExpr *x, QccExpr *rest);
+
 /* 64 bytes of a table of 256; needs target.byte_tables. */
 Val emit_table(QccEmit *e, Val table, Val index);
 
@@ -216,9 +220,12 @@ void emit_place(QccEmit *e, Val *at, const Val *index, int n);
 /* The same addresses, `by` indices further in one dimension. */
 void emit_advance(QccEmit *e, Val *to, const Val *from, int dim, Val by);
 
-/* Epilogue and store of acc[mr][nv] over the index space [n, y, x, channel]; `at` stands at the
- * block's first pixel and channel, the last vector has `last` channels. */
-void emit_block_epilogue(QccEmit *e, const Val *at, const Val *acc, int mr, int nv, int last);
+/* A block of acc[mr][nv] over the index space [n, y, x, channel]; `at` stands at its first pixel
+ * and channel, the last vector has `last` channels. First the values that sums begin with: 0, or of
+ * i32 what the kernel's epilogue would add; returns what is left of it. Then epilogue and store. */
+const QccExpr *emit_block_start(QccEmit *e, const Val *at, Val *acc, int mr, int nv, int last);
+void emit_block_epilogue(QccEmit *e, const QccExpr *epilogue, const Val *at, const Val *acc, int mr,
+                         int nv, int last);
 
 /* ---- turn.c: copies that transpose ----------------------------------------------------------- */
 

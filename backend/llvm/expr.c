@@ -4,6 +4,7 @@
  * equal those of the interpreter bit for bit.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "backend/llvm/emit.h"
 
@@ -227,6 +228,28 @@ bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw)
     if (bound[0] != (min ? greatest : least)) return true;
     raw->result = bound[1] == (min ? least : greatest) ? rest : inner;
     return true;
+}
+
+int emit_addend(QccEmit *e, const QccExpr *x, QccExpr *rest)
+{
+    int acc = -1, sum = -1;
+    for (int i = 0; x && i < x->n; i++) {
+        const QccExprNode *node = &x->node[i];
+        if (node->op == QCC_EX_acc && node->type == QCC_EX_I32) acc = i;
+        for (int k = 0; acc >= 0 && k < qcc_expr_arity(node->op); k++) {
+            if (node->in[k] != acc) continue;
+            if (sum >= 0 || node->op != QCC_EX_add) return -1;
+            sum = i;
+        }
+    }
+    if (sum < 0 || x->result == acc) return -1;
+    int16_t other = x->node[sum].in[x->node[sum].in[0] == acc];
+    if (x->node[other].op != QCC_EX_arg) return -1;
+    *rest = *x;
+    rest->node = QCC_NEW_ARRAY(e->arena, x->n, QccExprNode);
+    memcpy(rest->node, x->node, (size_t)x->n * sizeof *x->node);
+    rest->node[sum] = x->node[acc];
+    return (int)x->node[other].imm.i;
 }
 
 /* Whether a node is known to be the same in every lane. */

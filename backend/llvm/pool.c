@@ -118,7 +118,7 @@ static void finish(QccEmit *e, const Accumulator *a, const Val *at, const Val *a
                    int last)
 {
     if (!a->bytes) {
-        emit_block_epilogue(e, at, acc, 1, nv, last);
+        emit_block_epilogue(e, e->k->epilogue, at, acc, 1, nv, last);
         return;
     }
     Val part[EMIT_CARRY];
@@ -130,7 +130,9 @@ static void finish(QccEmit *e, const Accumulator *a, const Val *at, const Val *a
         for (int i = 0; i < 4 && !whole; i++) part[4 * j + i] = quarter(e, acc[j], i);
     }
     int n = (last + e->lanes - 1) / e->lanes;
-    if (!whole) emit_block_epilogue(e, at, part, 1, 4 * (nv - 1) + n, last - (n - 1) * e->lanes);
+    if (whole) return;
+    emit_block_epilogue(e, e->k->epilogue, at, part, 1, 4 * (nv - 1) + n,
+                        last - (n - 1) * e->lanes);
 }
 
 /* One output pixel, nv accumulators, the last with `last` channels. `a` stands at the channel, in

@@ -233,8 +233,8 @@ static int32_t requantized(QccArena *arena, float v, int32_t zero, int lo, bool 
     int32_t out;
     qcc_expr_init(&e, arena);
     int low = lo < 0 ? -1 : qcc_expr_i32(&e, lo);
-    qcc_expr_requantize(&e, qcc_expr_arg(&e, 0, QCC_EX_F32), qcc_expr_i32(&e, zero), low, -1, 0,
-                        255, bounded);
+    qcc_expr_requantize(&e, qcc_expr_arg(&e, 0, QCC_EX_F32), zero ? qcc_expr_i32(&e, zero) : -1,
+                        low, -1, 0, 255, bounded);
     qcc_expr_eval(&e, 1, (const void *const[]){&v}, (const uint8_t[]){1}, NULL, &out, arena);
     return out;
 }
@@ -244,6 +244,7 @@ static void check_requantize(QccArena *arena)
     for (int bounded = 0; bounded < 2; bounded++) {
         ck_assert_int_eq(requantized(arena, 2.5f, 10, -1, bounded), 12);
         ck_assert_int_eq(requantized(arena, 3.5f, 10, -1, bounded), 14);
+        ck_assert_int_eq(requantized(arena, 3.5f, 0, -1, bounded), 4);
         ck_assert_int_eq(requantized(arena, -12.4f, 10, -1, bounded), 0);
         ck_assert_int_eq(requantized(arena, -2, 10, 9, bounded), 9);
         ck_assert_int_eq(requantized(arena, 1e6f, 10, -1, bounded), 255);
