@@ -13,13 +13,6 @@ pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 
-# pthreadpool comes without a pkg-config file.
-find_path(PTHREADPOOL_INCLUDE_DIR pthreadpool.h REQUIRED)
-find_library(PTHREADPOOL_LIBRARY pthreadpool REQUIRED)
-add_library(Qcc::pthreadpool INTERFACE IMPORTED)
-target_include_directories(Qcc::pthreadpool INTERFACE ${PTHREADPOOL_INCLUDE_DIR})
-target_link_libraries(Qcc::pthreadpool INTERFACE ${PTHREADPOOL_LIBRARY} Threads::Threads)
-
 # The ONNX schema, from which protoc-c writes the reader.
 find_program(PROTOC_C_EXECUTABLE protoc-c REQUIRED)
 find_path(ONNX_PROTO_DIR onnx.proto PATH_SUFFIXES onnx REQUIRED)

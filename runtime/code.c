@@ -2,13 +2,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <pthreadpool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "runtime/context.h"
 #include "runtime/link.h"
+#include "runtime/pool.h"
 
 #ifndef QCC_LLVM_VERSION
 #define QCC_LLVM_VERSION "19.1.7" /* a build without LLVM takes the objects of one with it */
@@ -69,9 +69,8 @@ static void run_job(Job *j, void (*fn)(void *))
 }
 
 /* A hit is linked at once; one that does not link is as good as a miss. */
-static void look_up(void *user, size_t i)
+static void look_up(Job *j)
 {
-    Job *j = (Job *)user + i;
     run_job(j, load_job);
     if (!j->code->cached) return;
     run_job(j, link_job);
@@ -82,22 +81,26 @@ static void look_up(void *user, size_t i)
     j->code->cached = false;
 }
 
-static void emit(void *user, size_t i)
+static void emit(Job *j)
 {
-    Job *j = (Job *)user + i;
     if (j->code->fn) return;
     run_job(j, emit_job);
     if (j->status == QCC_OK) run_job(j, link_job);
 }
 
+static void look_up_some(void *user, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) look_up((Job *)user + i);
+}
+
+static void emit_some(void *user, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) emit((Job *)user + i);
+}
+
 static void free_arena(void *arena)
 {
     qcc_arena_free(arena);
-}
-
-static void free_pool(void *pool)
-{
-    pthreadpool_destroy(pool);
 }
 
 const char *qcc_code_text(QccArena *arena, const QccKernel *k, const QccTarget *t, bool variant)
@@ -123,9 +126,9 @@ static QccStatus report(const Job *j, QccArena *arena, QccDiags *d)
 }
 
 static QccStatus run_jobs(QccContext *c, QccArena *arena, QccDiags *diags, Job *job, int n,
-                          pthreadpool_t pool, bool require_cache)
+                          QccPool *pool, bool require_cache)
 {
-    pthreadpool_parallelize_1d(pool, look_up, job, (size_t)n, 0);
+    qcc_pool_run(pool, look_up_some, job, n, 1);
     int missing = 0;
     for (int i = 0; i < n; i++) {
         if (job[i].status != QCC_OK) return report(&job[i], arena, diags);
@@ -136,7 +139,7 @@ static QccStatus run_jobs(QccContext *c, QccArena *arena, QccDiags *diags, Job *
                         "%d of %d kernels are not in the cache, and compiling was ruled out",
                         missing, n);
     if (missing && !qcc_context_codegen(c, true)) return QCC_ERROR_UNSUPPORTED;
-    if (missing) pthreadpool_parallelize_1d(pool, emit, job, (size_t)n, 0);
+    if (missing) qcc_pool_run(pool, emit_some, job, n, 1);
     for (int i = 0; i < n; i++) QCC_TRY(report(&job[i], arena, diags));
     return QCC_OK;
 }
@@ -159,8 +162,7 @@ QccStatus qcc_code_make(QccCode *code, QccArena *arena, QccContext *context, Qcc
     }
     int threads = context->threads < n ? context->threads : n;
     QccArena *scratch = qcc_arena_sub(arena);
-    pthreadpool_t pool = threads > 1 ? pthreadpool_create((size_t)threads) : NULL;
-    if (pool) qcc_arena_defer(scratch, free_pool, pool);
+    QccPool *pool = threads > 1 ? qcc_pool_new(scratch, threads) : NULL;
     QccStatus status = run_jobs(context, scratch, diags, job, n, pool, require_cache);
     qcc_arena_free(scratch);
     return status;

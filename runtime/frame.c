@@ -99,13 +99,11 @@ static QccStatus make_frame(void *user)
     f->profile = QCC_NEW_ARRAY(f->arena, l->nstep, QccStepProfile);
     f->title = QCC_NEW_ARRAY(f->arena, l->nstep, const char *);
     f->shared = QCC_NEW_ARRAY(f->arena, l->nstep, bool);
-    f->last_shared = -1;
     for (int i = 0; i < l->nstep; i++) {
         const QccStep *step = &l->step[i];
         f->title[i] = step_title(f->arena, p, step);
         f->shared[i] = f->crew->pool && step->kind == QCC_STEP_KERNEL &&
                        is_worth_sharing(l->kernel[step->kernel], step->work);
-        if (f->shared[i]) f->last_shared = i;
     }
     return QCC_OK;
 }
@@ -176,17 +174,19 @@ static void *argument(const QccFrame *f, const QccStep *step, int i, int64_t rou
     return (char *)resolve(f, &step->ref[i]) + qcc_step_offset(step, i, round);
 }
 
+enum { CHUNKS = 2 }; /* of a step, for each thread */
+
 typedef struct Call {
     QccKernelFn *fn;
     void *arg[QCC_KERNEL_ARGS];
 } Call;
 
 /* On a thread of the pool. */
-static void call_range(void *user, size_t begin, size_t size)
+static void call_range(void *user, int64_t begin, int64_t end)
 {
     Call *c = user;
     fenv_t host = qcc_fp_enter();
-    c->fn(c->arg, (int64_t)begin, (int64_t)(begin + size));
+    c->fn(c->arg, begin, end);
     qcc_fp_leave(&host);
 }
 
@@ -195,15 +195,12 @@ static void run_kernel(QccFrame *f, const QccStep *step, int index, int64_t roun
     Call c = {.fn = f->instance->code[step->kernel].fn};
     for (int i = 0; i < step->nref; i++) c.arg[i] = argument(f, step, i, round);
     if (step->work <= 0) return;
-    /* Two tiles a thread even out what the others' load disturbs. */
-    int64_t tile = (step->work + 2 * f->crew->threads - 1) / (2 * f->crew->threads);
-    /* Behind the last shared step the other threads sleep instead of spinning for the next. */
-    uint32_t flags = index == f->last_shared ? PTHREADPOOL_FLAG_YIELD_WORKERS : 0;
-    if (!f->shared[index])
-        c.fn(c.arg, 0, step->work);
+    /* Some chunks a thread even out what other load disturbs. */
+    int64_t parts = CHUNKS * f->crew->threads, chunk = (step->work + parts - 1) / parts;
+    if (f->shared[index])
+        qcc_pool_run(f->crew->pool, call_range, &c, step->work, chunk);
     else
-        pthreadpool_parallelize_1d_tile_1d(f->crew->pool, call_range, &c, (size_t)step->work,
-                                           (size_t)tile, flags);
+        c.fn(c.arg, 0, step->work);
 }
 
 static void run_fill(QccFrame *f, const QccStep *step, int64_t round)

@@ -2,9 +2,8 @@
 #ifndef QCC_RUNTIME_FRAME_H
 #define QCC_RUNTIME_FRAME_H
 
-#include <pthreadpool.h>
-
 #include "runtime/context.h"
+#include "runtime/pool.h"
 
 /* One input or output at the border. */
 typedef struct QccBorder {
@@ -23,7 +22,7 @@ typedef struct QccStepProfile {
 /* What frames of a session have in common; borrowed by them. */
 typedef struct QccCrew {
     QccMem mem;
-    pthreadpool_t pool; /* NULL: one thread */
+    QccPool *pool; /* NULL: one thread */
     int threads;
     bool profiling, taps;
 } QccCrew;
@@ -35,7 +34,6 @@ typedef struct QccFrame {
     char *activations;     /* 64-byte aligned */
     QccBorder *input, *output;
     bool *shared;            /* one a step: it is worth waking the other threads */
-    int last_shared;         /* the last of those; -1: none */
     QccStepProfile *profile; /* one a step */
     const char **title;      /* one a step: what the profile calls it */
     int ntap;

@@ -25,11 +25,6 @@ struct QccSession {
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static void free_pool(void *pool)
-{
-    pthreadpool_destroy(pool);
-}
-
 static QccStatus make_session(void *user)
 {
     QccSession *s = user;
@@ -37,10 +32,8 @@ static QccStatus make_session(void *user)
     s->shape = QCC_NEW_ARRAY(s->arena, g->nparam, const int64_t *);
     s->extent = QCC_NEW_ARRAY(s->arena, g->nsymbol, int64_t);
     if (!s->program->target || s->crew.threads < 2) return QCC_OK;
-    s->crew.pool = pthreadpool_create((size_t)s->crew.threads);
-    if (!s->crew.pool) return QCC_ERROR_MEMORY;
-    qcc_arena_defer(s->arena, free_pool, s->crew.pool);
-    return QCC_OK;
+    s->crew.pool = qcc_pool_new(s->arena, s->crew.threads);
+    return s->crew.pool ? QCC_OK : QCC_ERROR_MEMORY;
 }
 
 /* The frame for these extents (NULL: the least) becomes the one that runs. */

@@ -17,7 +17,6 @@ packages="
     libonnx-testdata
     libpng-dev
     libprotobuf-c-dev
-    libpthreadpool-dev
     libxxhash-dev
     libyaml-dev
     libzip-dev

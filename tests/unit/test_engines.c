@@ -12,13 +12,13 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include <check.h>
 #include <math.h>
-#include <pthreadpool.h>
 #include <signal.h>
 #include <stdio.h>
 
 #include "ir/ops.h"
 #include "passes/manager.h"
 #include "runtime/context.h"
+#include "runtime/pool.h"
 #include "tests/kernel_code.h"
 #include "tests/unit/op_samples.h"
 #include "tests/unit/run_lowered.h"
@@ -224,11 +224,13 @@ static void compile_guarded(void *user)
     c->fn = compile_kernel(codegen, c->kernel, c->target, c->arena, &size, &c->error);
 }
 
-static void compile_code(void *user, size_t i)
+static void compile_codes(void *user, int64_t begin, int64_t end)
 {
-    Code *c = ((Code **)user)[i];
-    c->arena = qcc_arena_new(&c->mem);
-    if (c->arena) qcc_mem_protect(&c->mem, compile_guarded, c);
+    for (int64_t i = begin; i < end; i++) {
+        Code *c = ((Code **)user)[i];
+        c->arena = qcc_arena_new(&c->mem);
+        if (c->arena) qcc_mem_protect(&c->mem, compile_guarded, c);
+    }
 }
 
 static void free_codes(Codes *c)
@@ -364,9 +366,11 @@ static void check_batch(uint64_t first, uint64_t n)
         if (!make_sample(&sample[nsample], seed, (Form)(i % FORMS))) continue;
         end = add_runs(&sample[nsample++], &codes, end);
     }
-    pthreadpool_t pool = pthreadpool_create((size_t)qcc_threads_available());
-    pthreadpool_parallelize_1d(pool, compile_code, codes.code, (size_t)codes.n, 0);
-    pthreadpool_destroy(pool);
+    QccArena *scratch = qcc_arena_new(&mem);
+    QccPool *pool = qcc_pool_new(scratch, qcc_threads_available());
+    ck_assert_ptr_nonnull(pool);
+    qcc_pool_run(pool, compile_codes, codes.code, codes.n, 1);
+    qcc_arena_free(scratch);
     totals->samples += nsample;
     totals->kernels += codes.n;
     for (; run < end; run++) execute(run);
