@@ -105,6 +105,36 @@ int64_t qcc_kernel_operations(const QccKernel *k)
     return space(k);
 }
 
+/* Different positions that n windows of k taps touch. */
+static int64_t touched(int64_t n, int64_t k, int64_t stride)
+{
+    return k < stride ? n * k : (n - 1) * stride + k;
+}
+
+static int64_t anchor_elements(const QccKernel *k, int i)
+{
+    const int64_t *e = k->extent;
+    const QccContractShape *c = &k->u.contract;
+    const QccPoolShape *p = &k->u.pool;
+    if (k->anchor == QCC_ANCHOR_POOL) return e[0] * p->ih * p->iw * e[3];
+    if (i == 1)
+        return e[0] * touched(e[1], c->kh, c->stride_h) * touched(e[2], c->kw, c->stride_w) *
+               c->groups * c->ci;
+    return (c->b_strided && c->b_n ? e[0] : 1) * e[3] * c->kh * c->kw * c->ci;
+}
+
+int64_t qcc_kernel_bytes(const QccKernel *k)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < k->narg && space(k) > 0; i++) {
+        int64_t n = 1;
+        for (int d = 0; d < k->rank; d++) n *= k->arg[i].stride[d] ? k->extent[d] : 1;
+        if (is_anchor_operand(k, i)) n = anchor_elements(k, i);
+        bytes += n * (qcc_dtype_bits(k->arg[i].dtype) / 8);
+    }
+    return bytes;
+}
+
 static void print_list(QccBuf *buf, const char *head, const int64_t *v, int n, const char *sep)
 {
     qcc_buf_puts(buf, head);

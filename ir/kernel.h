@@ -164,6 +164,11 @@ int64_t qcc_kernel_panels(const QccKernel *k, int lanes);
 /* Multiply-adds count two; for reports. */
 int64_t qcc_kernel_operations(const QccKernel *k);
 
+/* Bytes of memory that a run has to read and to write, each of them once, whatever the order: what
+ * windows leave out, gaps of strides and tables are not among them, weights are, unpacked. For
+ * reports. */
+int64_t qcc_kernel_bytes(const QccKernel *k);
+
 /* The canonical text; with or without the variant line (tuning records omit it). */
 void qcc_kernel_print(QccBuf *buf, const QccKernel *k, bool variant);
 

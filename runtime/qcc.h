@@ -339,6 +339,7 @@ typedef struct QccProfileRow {
     int64_t runs;
     double total_ms, min_ms;
     int64_t operations; /* of one run; a multiply-add counts two */
+    int64_t bytes;      /* that one run has to read and write, each once; 0: not known */
     bool compiled;      /* false: it runs through eval */
 } QccProfileRow;
 QCC_API int qcc_session_profile_count(const QccSession *session);

@@ -274,6 +274,7 @@ QccStatus qcc_session_profile(const QccSession *session, int index, QccProfileRo
     const QccLowered *l = session->now->instance->lowered;
     const QccStep *s = &l->step[index];
     const QccStepProfile *p = &session->now->profile[index];
+    const QccKernel *k = s->kind == QCC_STEP_KERNEL ? l->kernel[s->kernel] : NULL;
     *row = (QccProfileRow){
         .kernel = session->now->title[index],
         .value = s->value ? s->value->name : "",
@@ -281,9 +282,8 @@ QccStatus qcc_session_profile(const QccSession *session, int index, QccProfileRo
         .runs = p->runs,
         .total_ms = p->total_ms,
         .min_ms = p->min_ms,
-        .operations = s->kind == QCC_STEP_KERNEL
-                          ? qcc_kernel_operations(l->kernel[s->kernel]) * s->rounds
-                          : 0,
+        .operations = k ? qcc_kernel_operations(k) * s->rounds : 0,
+        .bytes = k ? qcc_kernel_bytes(k) * s->rounds : 0,
         .compiled = s->kind != QCC_STEP_EVAL,
     };
     return QCC_OK;

@@ -201,12 +201,12 @@ json_t *measure_kernels_json(const Measurement *m)
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
         const QccProfileRow *r = &row[i];
-        json_array_append_new(list, json_pack("{s:s?, s:s?, s:s?, s:o, s:o, s:I, s:o, s:b}",
-                                              "kernel", r->kernel, "value", r->value, "node",
-                                              r->node, "mean_ms", tool_real(true, mean_ms(r)),
-                                              "min_ms", tool_real(true, r->min_ms), "operations",
-                                              (json_int_t)r->operations, "gops",
-                                              tool_real(true, gops(r)), "compiled", r->compiled));
+        json_array_append_new(
+            list, json_pack("{s:s?, s:s?, s:s?, s:o, s:o, s:I, s:I, s:o, s:b}", "kernel", r->kernel,
+                            "value", r->value, "node", r->node, "mean_ms",
+                            tool_real(true, mean_ms(r)), "min_ms", tool_real(true, r->min_ms),
+                            "operations", (json_int_t)r->operations, "bytes", (json_int_t)r->bytes,
+                            "gops", tool_real(true, gops(r)), "compiled", r->compiled));
     }
     free(row);
     return list;

@@ -119,6 +119,10 @@ static void check_text(void)
     qcc_kernel_title(&buf, k);
     ck_assert_str_eq(buf.data, "conv 1x7x9x20 k3x2 u8");
     ck_assert_int_eq(qcc_kernel_operations(k), 2 * 7 * 9 * 20 * 3 * 2 * 5);
+    /* The i32 result, 9 x 10 pixels of A, the weights, a bias. */
+    ck_assert_int_eq(qcc_kernel_bytes(k), 7 * 9 * 20 * 4 + 9 * 10 * 5 + 20 * 3 * 2 * 5 + 20 * 4);
+    k->u.contract.stride_h = k->u.contract.stride_w = 3; /* every third column of two is left out */
+    ck_assert_int_eq(qcc_kernel_bytes(k), 7 * 9 * 20 * 4 + 21 * 18 * 5 + 20 * 3 * 2 * 5 + 20 * 4);
 }
 START_TEST(test_text)
 {
