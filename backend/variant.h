@@ -9,9 +9,8 @@
  * pixels by nr vectors of channels. MAP and ROWS have nothing to choose: all zero. */
 void qcc_choose_variant(QccKernel *k, const QccTarget *t);
 
-/* How many variants there are worth measuring, at most; raise the version when the list that a
- * kernel gets is another, so that choices that were measured among others are forgotten. */
-enum { QCC_CANDIDATES = 8, QCC_CANDIDATES_VERSION = 1 };
+/* Variants worth measuring, at most. */
+enum { QCC_CANDIDATES = 8 };
 
 /* Variants that may be the fastest of a kernel, byte-identical all of them: the one of
  * qcc_choose_variant first, then others that the model finds nearly as good, at most `max`

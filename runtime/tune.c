@@ -79,12 +79,15 @@ int qcc_tuning_parse(const void *record, size_t size, QccArena *scratch,
     return -1;
 }
 
-/* The text that names a record. */
+/* The text that names a record: of another list of candidates it is another one. */
 static const char *record_text(const QccTuner *tuner, QccArena *arena, const QccKernel *k,
-                               const QccTarget *t)
+                               const QccTarget *t, const QccVariant *list, int n)
 {
-    return qcc_sprintf(arena, "tuning %d\n%scpu %s\n", QCC_CANDIDATES_VERSION,
-                       qcc_code_text(arena, k, t, false), tuner->machine);
+    QccBuf text;
+    qcc_buf_init(&text, arena);
+    qcc_buf_printf(&text, "tuning\n%scpu %s\n", qcc_code_text(arena, k, t, false), tuner->machine);
+    for (int i = 0; i < n; i++) qcc_variant_print(&text, &list[i]);
+    return text.data;
 }
 
 static int recorded(QccTuner *tuner, QccArena *scratch, const char *text, const QccVariant *list,
@@ -249,7 +252,7 @@ void qcc_tuner_choose(void *self, QccKernel *k, const QccTarget *t)
     int n = qcc_variant_candidates(k, t, list, QCC_CANDIDATES);
     if (n < 2) return;
     QccArena *arena = tuner->instance->arena;
-    const char *text = record_text(tuner, arena, k, t);
+    const char *text = record_text(tuner, arena, k, t, list, n);
     uint64_t hash = qcc_hash(0, text, strlen(text));
     Decision *d = find(tuner, hash, text);
     if (!d) {

@@ -1,8 +1,8 @@
 /* tune - the choice among byte-identical variants of a kernel, by measurements that are remembered.
  *
  * What was measured is kept in the cache of kernels: an entry whose text is the kernel's without a
- * variant, the target, this CPU with its caches, and the version of the list of candidates; its
- * content names one of the candidates. Whoever compiles the same kernel here later takes that one.
+ * variant, the target, this CPU with its caches, and the candidates; its content names one of
+ * these. Whoever compiles the same kernel here later takes that one.
  */
 #ifndef QCC_RUNTIME_TUNE_H
 #define QCC_RUNTIME_TUNE_H
