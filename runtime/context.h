@@ -71,9 +71,10 @@ typedef struct QccCode {
 typedef struct QccTuned {
     int open;               /* different kernels that have variants to choose from */
     int recorded, measured; /* of these: by a record, by measurements just now */
-    int changed;            /* of the latter: another variant than the cost model's */
-    const char **change;    /* which, and what it gains; lines of text */
-    int64_t change_cap;
+    int changed;            /* of both: another variant than the cost model's */
+    int ngain;
+    int64_t gain_cap;
+    const char **gain; /* of those that were measured: which, and how much; lines of text */
     double ms;
 } QccTuned;
 

@@ -302,10 +302,10 @@ static void print_stats(QccBuf *b, const QccInstance *p)
                    p->lower_ms, p->compile_ms, c.compile_ms, c.link_ms);
     const QccTuned *t = &p->tuned;
     qcc_buf_printf(b,
-                   "variants   %d kernels have several: %d chosen by a record, %d by measurements "
-                   "(%d not the cost model's), %.1f ms\n",
+                   "variants   %d kernels have several: %d chosen by a record, %d by measurements, "
+                   "%d not as the cost model has it; %.1f ms\n",
                    t->open, t->recorded, t->measured, t->changed, t->ms);
-    for (int i = 0; i < t->changed; i++) qcc_buf_printf(b, "variant    %s", t->change[i]);
+    for (int i = 0; i < t->ngain; i++) qcc_buf_printf(b, "variant    %s", t->gain[i]);
     for (int i = 0; i < l->nstep; i++) {
         const QccStep *s = &l->step[i];
         if (s->kind != QCC_STEP_EVAL) continue;

@@ -186,8 +186,8 @@ static void report(QccTuner *tuner, const QccKernel *k, const QccVariant *list, 
     qcc_buf_puts(&text, "           instead of ");
     qcc_variant_print(&text, &list[0]);
     QccTuned *t = &p->tuned;
-    t->change = qcc_grow(p->arena, t->change, t->changed, &t->change_cap, sizeof *t->change);
-    t->change[t->changed++] = text.data;
+    t->gain = qcc_grow(p->arena, t->gain, t->ngain, &t->gain_cap, sizeof *t->gain);
+    t->gain[t->ngain++] = text.data;
 }
 
 /* -1: it cannot be measured. */
@@ -240,6 +240,7 @@ static int choose(QccTuner *tuner, const char *text, const QccKernel *k, const Q
         choice = measured(tuner, scratch, k, t, list, n);
         if (choice >= 0) remember(tuner, scratch, text, list, n, choice);
     }
+    counts->changed += choice > 0;
     qcc_arena_free(scratch);
     counts->ms += qcc_now_ms() - start;
     return choice;

@@ -27,7 +27,7 @@ for tune in fast off; do
     same want.npy y.npy
 done
 ends 0 "$QCC" dump a.bin --stats --cache-dir=c
-prints '^variants .* chosen by a record, 0 by measurements'
+prints '^variants .* chosen by a record, 0 by measurements,'
 
 # Damaged records: ignored with a note, and made anew when that is asked for.
 for entry in $(records c); do printf '\377\377\377\377' | dd of="$entry" bs=1 seek=80 conv=notrunc status=none; done
