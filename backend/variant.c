@@ -193,10 +193,13 @@ static void consider(Ranking *r, const QccVariant *v, int64_t cost)
     r->cost[at] = cost;
 }
 
-/* Variants for the caller, each once. */
+/* Variants for the caller, each once; none that leaves threads without work. */
 typedef struct Candidates {
+    QccKernel *k; /* its variant is scratch */
+    const QccTarget *t;
     QccVariant *out;
     int n, max;
+    int64_t units; /* of work, at least */
 } Candidates;
 
 static bool same(const QccVariant *a, const QccVariant *b)
@@ -208,6 +211,10 @@ static bool same(const QccVariant *a, const QccVariant *b)
 
 static void offer(Candidates *c, const QccVariant *v)
 {
+    c->k->variant = *v;
+    int64_t units = qcc_kernel_work(c->k, c->t->lanes);
+    if (c->n == 0) c->units = min_i64(units, MIN_UNITS);
+    if (units < c->units) return;
     for (int i = 0; i < c->n; i++)
         if (same(&c->out[i], v)) return;
     if (c->n < c->max) c->out[c->n++] = *v;
@@ -369,10 +376,12 @@ static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
     if (by_tiles) {
         offer(list, &tiles.variant[0]);
         offer_streams(list, &tiles.variant[0]);
+        offer(list, &blocks.variant[0]);
         for (int i = 1; i < tiles.n; i++) offer(list, &tiles.variant[i]);
         return;
     }
     offer(list, &blocks.variant[0]);
+    if (tiles.n) offer(list, &tiles.variant[0]);
     offer_orders(list, &blocks.variant[0], p.pixels);
     for (int i = 1; i < blocks.n; i++) offer(list, &blocks.variant[i]);
 }
@@ -398,7 +407,7 @@ static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)
 int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max)
 {
     QccKernel k = *kernel; /* the models of costs read its variant */
-    Candidates list = {.out = out, .max = max};
+    Candidates list = {.k = &k, .t = t, .out = out, .max = max};
     assert(max > 0);
     switch (k.anchor) {
     case QCC_ANCHOR_CONTRACT: offer_contract(&list, &k, t); break;

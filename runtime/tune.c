@@ -3,10 +3,12 @@
  *   candidates of the backend -> record in the cache: that one
  *                             -> none: compile all, run them in turns, confirm, remember
  */
+#define _GNU_SOURCE
 #include "runtime/tune.h"
 
 #include <float.h>
 #include <string.h>
+#include <time.h>
 
 #include "backend/variant.h"
 #include "runtime/trial.h"
@@ -14,6 +16,7 @@
 enum {
     ALL_MS = 20000, /* of one instance, compiling included: then the cost model decides */
     PLAY_MS = 30,   /* of a kernel's candidates, in turns */
+    PAUSE_MS = 100, /* neighbours that disturb are gone by then, or stay long enough to count */
     CONFIRM_MS = 15,
     LEAST_ROUNDS = 4,
     MOST_ROUNDS = 400,
@@ -170,6 +173,7 @@ static int decide(Contest *c)
     int first = leader(c);
     if (!wins(c, first)) return 0;
     for (int i = 1; i < c->n; i++) c->out[i] = i != first;
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     play(c, CONFIRM_MS);
     return wins(c, first) ? first : 0;
 }
