@@ -71,6 +71,8 @@ bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q)
     if (!quads) return false;
     *q = (QccQuads){.columns = c->kh > 1 ? c->kw : 1, .depth = c->kh > 1 ? c->kh : c->kw};
     q->groups = (q->depth + 3) / 4;
+    bool below = c->kh > 1 && c->dil_h == 1 && q->depth + c->stride_h <= 4 * q->groups;
+    q->rows = below ? 2 : 1;
     return true;
 }
 

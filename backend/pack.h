@@ -30,6 +30,7 @@ void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length);
 typedef struct QccQuads {
     int64_t columns, depth; /* columns of taps, taps of one */
     int64_t groups;         /* fours of one; the last may be filled up with zeros */
+    int rows;               /* of outputs that the same fours of A can serve: 1 or 2 */
 } QccQuads;
 /* false: the kernel works on pairs of taps, or on f32. */
 bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q);

@@ -317,7 +317,8 @@ static Box box_of(const Run *r, int64_t unit)
     } else if (k->anchor == QCC_ANCHOR_ROWS) {
         for (int d = k->rank - 2; d >= 0; d--) set_range(&b, d, take(&unit, e[d]), 1, e[d]);
     } else if (k->anchor != QCC_ANCHOR_CONTRACT) {
-        set_range(&b, 1, take(&unit, e[1]), 1, e[1]);
+        int64_t rows = k->anchor == QCC_ANCHOR_DEPTHWISE ? qcc_kernel_rows(k) : 1;
+        set_range(&b, 1, take(&unit, (e[1] + rows - 1) / rows) * rows, rows, e[1]);
         set_range(&b, 0, unit, 1, e[0]);
     } else {
         int64_t chunk = k->variant.chunk ? k->variant.chunk : e[2];

@@ -386,15 +386,40 @@ static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
     for (int i = 1; i < blocks.n; i++) offer(list, &blocks.variant[i]);
 }
 
+/* Pixels of a block, at most `most`, that leave the least to do beside the sums: columns of A to
+ * bring side by side, and blocks. */
+static int64_t depthwise_pixels(const QccKernel *k, int64_t most)
+{
+    enum {
+        COLUMN = 3,
+        BLOCK = 6,
+        OTHER_CODE = 2
+    }; /* issue slots; for a shorter block at the end */
+    const QccContractShape *c = &k->u.contract;
+    int64_t pixels = k->extent[2], best = 1, least = INT64_MAX;
+    for (int64_t mr = max_i64(1, min_i64(most, pixels)); mr > most / 2; mr--) {
+        int64_t blocks = ceil_div(pixels, mr);
+        int64_t columns = (pixels - blocks) * c->stride_w + blocks * c->kw;
+        int64_t cost = columns * COLUMN + blocks * BLOCK + (pixels % mr ? OTHER_CODE : 0);
+        if (cost >= least) continue;
+        least = cost;
+        best = mr;
+    }
+    return best;
+}
+
 static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarget *t)
 {
     /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
     QccQuads q;
-    int64_t most = qcc_depthwise_quads(k, t, &q) && t->registers > 16 ? 8 : 4;
+    bool quads = qcc_depthwise_quads(k, t, &q);
+    int64_t most = quads && t->registers > 16 ? 8 : 4;
+    int rows = quads && q.rows > 1 && k->extent[1] > 1 ? q.rows : 0;
     const int64_t pixels[] = {most, 2 * most, most / 2};
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
         offer(list,
-              &(QccVariant){.mr = (int)max_i64(1, min_i64(k->extent[2], pixels[i])), .nr = 1});
+              &(QccVariant){.mr = (int)depthwise_pixels(k, pixels[i]), .nr = 1, .chunk = rows});
+    offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, most), .nr = 1});
 }
 
 static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)

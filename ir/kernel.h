@@ -101,7 +101,8 @@ typedef struct QccVariant {
     int nr;       /* vectors of output channels held at once */
     int unroll;   /* K steps per loop iteration */
     int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row. With tiles: K
-                     steps of a pass (they divide all), for one run of taps; 0: all in one */
+                     steps of a pass (they divide all), for one run of taps; 0: all in one.
+                     DEPTHWISE: output rows of a work unit; 0: 1 */
     bool n_outer; /* output channels are the outer loop */
     /* CONTRACT of bytes on a target with tiles: */
     int tiles;  /* that the mr pixels are divided into, at most 16 pixels each; 0: vectors */
@@ -151,7 +152,8 @@ typedef void QccKernelFn(void *const *arg, int64_t begin, int64_t end);
 QccTiling qcc_kernel_tiling(const QccKernel *k);
 
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
- * MAP: the first extent (rank 1: blocks of 4096); POOL, DEPTHWISE: n * oh; ROWS: rows;
+ * MAP: the first extent (rank 1: blocks of 4096); POOL: n * oh; DEPTHWISE: n * ceil(oh / chunk);
+ * ROWS: rows;
  * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
  * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. With tiles: blocks of tiles
  * in the place of chunks, oh, n, and groups of panels. Nothing to do: 0. */
@@ -160,6 +162,9 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes);
 /* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two
  * groups. */
 int64_t qcc_kernel_panels(const QccKernel *k, int lanes);
+
+/* DEPTHWISE: output rows of a work unit; the last one of an image may have fewer. */
+int64_t qcc_kernel_rows(const QccKernel *k);
 
 /* Multiply-adds count two; for reports. */
 int64_t qcc_kernel_operations(const QccKernel *k);

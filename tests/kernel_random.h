@@ -139,6 +139,7 @@ static void random_contract(Case *c, const QccTarget *t)
     if (pick(c, 0, 3) == 0) s->dil_w = 2;
     if (pick(c, 0, 3) == 0) s->groups = pick(c, 2, 3);
     if (pick(c, 0, 7) == 0) s->kw = pick(c, 4, 7);
+    if (deep && pick(c, 0, 3) == 0) s->kh = pick(c, 4, 7);
     if (strided) s->kh = s->kw = s->groups = 1;
     bool in_passes = t->tiles && !f32 && !deep && pick(c, 0, 3) == 0;
     if (t->tiles && pick(c, 0, 1)) s->ci = pick(c, 20, s->kh * s->kw > 4 ? 90 : 300);
@@ -187,6 +188,8 @@ static void random_contract(Case *c, const QccTarget *t)
     k->variant.unroll = (int)pick(c, 1, 4);
     k->variant.chunk = k->variant.mr * (int)pick(c, 0, 3);
     k->variant.n_outer = pick(c, 0, 1);
+    QccQuads q;
+    if (deep) k->variant.chunk = qcc_depthwise_quads(k, t, &q) ? (int)pick(c, 0, q.rows) : 0;
 }
 
 static void random_pool(Case *c, const QccTarget *t)

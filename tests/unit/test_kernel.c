@@ -146,6 +146,12 @@ static void check_work(void)
     k->variant.chunk = 1;
     ck_assert_int_eq(qcc_kernel_tiling(k).group, 25);
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
+    /* Units of two rows, of which an image has 7. */
+    k->anchor = QCC_ANCHOR_DEPTHWISE;
+    k->variant = (QccVariant){.mr = 4, .nr = 1, .chunk = 2};
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 4);
+    k->variant.chunk = 0;
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7);
     k->anchor = QCC_ANCHOR_POOL;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
     k->anchor = QCC_ANCHOR_ROWS;
@@ -269,9 +275,28 @@ static void check_measured_variants(void)
         ck_assert_int_ge(qcc_kernel_work(k, t->lanes), 14);
     }
 }
+static void check_measured_depthwise(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v4+vnni");
+    static const struct {
+        int64_t wide, taps, stride;
+        int mr, rows;
+    } measured[] = {
+        {56, 3, 1, 8, 2}, {28, 3, 1, 7, 2}, {14, 5, 1, 7, 2}, {56, 3, 2, 8, 0}, {28, 5, 2, 7, 2}};
+    for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) {
+        int64_t wide = measured[i].wide, taps = measured[i].taps;
+        QccKernel *k = make_conv((int64_t[]){1, wide, wide, 64}, taps, taps, 1, 64, false);
+        k->anchor = QCC_ANCHOR_DEPTHWISE;
+        k->u.contract.stride_h = k->u.contract.stride_w = measured[i].stride;
+        qcc_choose_variant(k, t);
+        ck_assert_int_eq(k->variant.mr, measured[i].mr);
+        ck_assert_int_eq(k->variant.chunk, measured[i].rows);
+    }
+}
 START_TEST(test_measured_variants)
 {
     run(check_measured_variants);
+    run(check_measured_depthwise);
 }
 END_TEST
 
