@@ -392,7 +392,7 @@ static void reference(const Case *c, char *out)
 /* Runs the case's code, which was made for a target, and compares. Returns NULL, or what went
  * wrong.
  */
-static const char *run_case(Case *c, QccKernelFn *fn, const QccTarget *t)
+static inline const char *run_case(Case *c, QccKernelFn *fn, const QccTarget *t)
 {
     size_t bytes = c->buffer[0].bytes;
     char *before = qcc_alloc(c->arena, bytes), *want = qcc_alloc(c->arena, bytes);

@@ -11,7 +11,7 @@
 #include "runtime/link.h"
 
 /* The module that QCC_LLVM_MODULE names; NULL (with a line saying so) when it is not there. */
-static const QccCodegen *open_codegen(void)
+static inline const QccCodegen *open_codegen(void)
 {
     const char *path = getenv("QCC_LLVM_MODULE");
     void *handle = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "backend/variant.h"
+#include "runtime/trial.h"
 #include "runtime/tune.h"
+#include "tests/kernel_random.h"
 
 static QccMem mem;
 static QccArena *arena;
@@ -89,6 +91,45 @@ END_TEST
 START_TEST(damaged)
 {
     ck_assert(qcc_mem_protect(&mem, check_damaged, NULL));
+}
+END_TEST
+
+/* ---- memory of a trial -----------------------------------------------------------------------
+ */
+
+/* Every argument reaches as far as that of a random kernel, which lies against pages that may not
+ * be touched (test_kernels); packed weights as far as those of any candidate. */
+static void check_trials(void *user)
+{
+    (void)user;
+    enum { SEEDS = 60 };
+    int tried = 0, n;
+    const QccTarget *t = qcc_targets_tested(&n);
+    for (int i = 0; i < SEEDS * ANCHORS; i++) {
+        QccArena *scratch = qcc_arena_sub(arena);
+        const QccTarget *target = &t[i % n];
+        Case *c = random_case(scratch, &mem, (QccAnchor)(i % ANCHORS), (uint64_t)i, target);
+        QccVariant candidate[QCC_CANDIDATES];
+        QccTrial trial;
+        int m = qcc_variant_candidates(&c->k, target, candidate, QCC_CANDIDATES);
+        bool fits = qcc_trial_init(&trial, scratch, &c->k, target, candidate, m, 1 << 16);
+        for (int a = 0; fits && a < c->k.narg; a++) {
+            if (a != trial.weight) ck_assert_int_ge(trial.bytes[a], (int64_t)c->buffer[a].bytes);
+            ck_assert(a == trial.weight || trial.arg[a] != NULL);
+        }
+        for (int j = 0; fits && trial.weight >= 0 && j < m; j++) {
+            c->k.variant = candidate[j];
+            ck_assert_int_ge(trial.bytes[trial.weight], qcc_pack_size(&c->k, target));
+        }
+        tried += fits;
+        qcc_arena_free(scratch);
+    }
+    ck_assert_int_gt(tried, SEEDS);
+}
+
+START_TEST(trials)
+{
+    ck_assert(qcc_mem_protect(&mem, check_trials, NULL));
 }
 END_TEST
 
@@ -234,6 +275,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, contents);
     tcase_add_test(c, damaged);
+    tcase_add_test(c, trials);
     tcase_add_test(c, foreign_records);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
