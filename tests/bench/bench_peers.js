@@ -5,6 +5,7 @@
 //     --threads=1,2    --batch=1,8    --forms=fp32,int8    --rounds=15
 //     --no-amx         AMX is refused to onnxruntime, and qcc takes the bundle below
 //     --target=BUNDLE  of qcc
+//     --tune           variants of qcc's kernels are measured first; what is found stays in the cache
 //     --json=FILE      writes the figures
 //
 // Each engine is a process of its own that runs when it is told to; the other one sleeps meanwhile.
@@ -141,7 +142,13 @@ async function measure(o, network, form, batch, threads) {
                            {stdio: ['ignore', 'ignore', 'inherit']});
     o.made.add(program);
     const input = path.join(work, 'x.npy');
-    makeInput(input, network.startsWith('bert') ? [batch, 128, 768] : [batch, 3, 224, 224]);
+    const dims = network.startsWith('bert') ? [batch, 128, 768] : [batch, 3, 224, 224];
+    makeInput(input, dims);
+    if (o.tune)
+        child.execFileSync(path.join(o.build, 'tools/qcc'),
+                           ['dump', program, '--stats', '--tune=fast', `--shape=${dims}`,
+                            ...(o.target ? [`--target=${o.target}`] : [])],
+                           {stdio: ['ignore', 'ignore', 'inherit']});
     const refuse = {LD_PRELOAD: path.join(o.build, 'tests/librefuse_amx.so')};
     const target = o.target ? [o.target] : [];
     const ours = new Worker(path.join(o.build, 'tests/peer_session'),
@@ -182,13 +189,14 @@ function options([build, models, ...rest]) {
     const o = {build, models, threads: '1,2', batch: '1,8', forms: 'fp32,int8', rounds: '15'};
     for (const argument of rest) {
         const [, name, value] = /^--([a-z-]+)(?:=(.*))?$/.exec(argument) || [];
-        const known = ['networks', 'threads', 'batch', 'forms', 'rounds', 'no-amx', 'target', 'json'];
+        const known = ['networks', 'threads', 'batch', 'forms', 'rounds', 'no-amx', 'target', 'tune',
+                       'json'];
         if (!known.includes(name)) throw new Error(`unknown option ${argument}`);
         o[name] = value;
     }
     const there = fs.readdirSync(models).map(f => /^(.+)_fp32\.onnx$/.exec(f)).filter(Boolean);
     return {
-        ...o, made: new Set(), amx: !('no-amx' in o),
+        ...o, made: new Set(), amx: !('no-amx' in o), tune: 'tune' in o,
         modules: path.join(build, 'bench/node_modules'),
         target: o.target || ('no-amx' in o ? 'x86-64-v4+vnni+vbmi' : null),
         networks: o.networks ? o.networks.split(',') : there.map(m => m[1]),

@@ -42,9 +42,10 @@ enum { CHAINS = 12, ROUNDS = 1 << 14 };
 #define STEP_V4(n)       "vpmaddwd %%zmm12, %%zmm12, %%zmm13\n vpaddd %%zmm13, %%zmm" #n ", %%zmm" #n "\n"
 #define STEP_AVX_VNNI(n) "%{vex%} vpdpbusd %%ymm12, %%ymm12, %%ymm" #n "\n"
 #define STEP_VNNI(n)     "vpdpbusd %%zmm12, %%zmm12, %%zmm" #n "\n"
-#define STEP_MUL_XMM(n)  "mulps %%xmm12, %%xmm13\n addps %%xmm13, %%xmm" #n "\n"
-#define STEP_FMA_YMM(n)  "vfmadd231ps %%ymm12, %%ymm12, %%ymm" #n "\n"
-#define STEP_FMA_ZMM(n)  "vfmadd231ps %%zmm12, %%zmm12, %%zmm" #n "\n"
+#define STEP_MUL_XMM(n)                                                                            \
+    "movaps %%xmm12, %%xmm13\n mulps %%xmm12, %%xmm13\n addps %%xmm13, %%xmm" #n "\n"
+#define STEP_FMA_YMM(n) "vfmadd231ps %%ymm12, %%ymm12, %%ymm" #n "\n"
+#define STEP_FMA_ZMM(n) "vfmadd231ps %%zmm12, %%zmm12, %%zmm" #n "\n"
 PEAK(peak_v2_i8, STEP_V2, 16)
 PEAK(peak_v3_i8, STEP_V3, 32)
 PEAK(peak_v4_i8, STEP_V4, 64)
