@@ -71,29 +71,49 @@ typedef struct Packed {
 } Packed;
 
 static const QccBlob *pack(QccArena *arena, const QccKernel *k, const QccTarget *t,
-                           const QccBlob *weight)
+                           const QccBlob *weight, void *data)
 {
     int64_t size = qcc_pack_size(k, t);
-    void *data = qcc_alloc_aligned(arena, (size_t)(size + QCC_READ_SLACK), 64);
     qcc_pack(data, k, t, weight->data);
     return qcc_blob(arena, QCC_U8, 1, &size, data, false);
+}
+
+/* Room for that many bytes, at pool->at. Weights lie one behind the other in large pieces of
+ * memory, for which the system may have large pages. */
+static void make_room(QccPackPool *pool, int64_t size)
+{
+    enum { PIECE = 1 << 20 };
+    if (pool->end - pool->at >= size) return;
+    if (size < pool->expected) size = pool->expected;
+    if (size < PIECE) size = PIECE;
+    pool->expected = 0;
+    pool->at = qcc_alloc_pages(pool->arena, (size_t)size);
+    pool->end = pool->at + size;
 }
 
 /* The pool's blob of the same bytes, made when there is none. */
 static const QccBlob *pack_in_pool(QccPackPool *pool, const QccKernel *k, const QccTarget *t,
                                    const QccBlob *weight)
 {
-    QccArena *arena = qcc_arena_sub(pool->arena);
-    const QccBlob *fresh = pack(arena, k, t, weight), *known;
+    int64_t size = (qcc_pack_size(k, t) + QCC_READ_SLACK + 63) & -64;
+    make_room(pool, size);
+    const QccBlob *fresh = pack(pool->arena, k, t, weight, pool->at), *known;
+    if (pool->spent) pool->spent(pool->user, weight->data, weight->size);
     int64_t at = -1;
     while ((known = qcc_table_next(&pool->packed, fresh->hash, &at)))
         if (known->size == fresh->size &&
-            memcmp(known->data, fresh->data, (size_t)fresh->size) == 0) {
-            qcc_arena_free(arena);
+            memcmp(known->data, fresh->data, (size_t)fresh->size) == 0)
             return known;
-        }
     qcc_table_add(&pool->packed, fresh->hash, (QccBlob *)(uintptr_t)fresh);
+    pool->at += size;
     return fresh;
+}
+
+static const QccBlob *pack_alone(QccArena *arena, const QccKernel *k, const QccTarget *t,
+                                 const QccBlob *weight)
+{
+    size_t size = (size_t)(qcc_pack_size(k, t) + QCC_READ_SLACK);
+    return pack(arena, k, t, weight, qcc_alloc_aligned(arena, size, 64));
 }
 
 static int pack_weight(QccLowering *l, int kernel, const QccBlob *weight)
@@ -108,7 +128,7 @@ static int pack_weight(QccLowering *l, int kernel, const QccBlob *weight)
             return p->constant;
     const QccKernel *k = l->out->kernel[kernel];
     const QccBlob *packed = l->pool ? pack_in_pool(l->pool, k, l->target, weight)
-                                    : pack(l->arena, k, l->target, weight);
+                                    : pack_alone(l->arena, k, l->target, weight);
     p = QCC_NEW(l->arena, Packed);
     p->kernel = kernel;
     p->weight = weight;

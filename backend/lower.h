@@ -90,8 +90,14 @@ typedef struct QccLowered {
 
 /* Packed weights that the lowerings of one program share. One thread at a time. */
 typedef struct QccPackPool {
-    QccArena *arena; /* where they lie; outlives the lowerings */
-    QccTable packed; /* QccBlob by content */
+    QccArena *arena;  /* where they lie; outlives the lowerings */
+    QccTable packed;  /* QccBlob by content */
+    int64_t expected; /* bytes, about, of all that will be packed; 0: not known */
+    char *at, *end;   /* what is left of the memory that was made for the next ones */
+    /* Told, where there is one, of weights as the model has them, once they are packed: they are
+     * not read again unless a program is lowered for other extents. */
+    void (*spent)(void *user, const void *bytes, int64_t size);
+    void *user;
 } QccPackPool;
 
 /* Called for every finished description, with the variant that the cost model chose; may put

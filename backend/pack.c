@@ -127,12 +127,15 @@ static float *pack_panel_f32(float *out, const Shape *s, const float *w, int64_t
 
 static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int64_t valid)
 {
-    int64_t depth = s->runs * s->length;
-    for (int64_t r = 0; r < s->runs; r++)
-        for (int64_t e = 0; e < s->length; e += 4, out += 4 * s->cols)
-            for (int64_t j = 0; j < valid; j++)
-                for (int64_t b = 0; b < 4 && e + b < s->length; b++)
-                    out[4 * j + b] = w[j * depth + r * s->length + e + b];
+    int64_t depth = s->runs * s->length, whole = s->length & -4;
+    for (int64_t r = 0; r < s->runs; r++, w += s->length) {
+        for (int64_t e = 0; e < whole; e += 4, out += 4 * s->cols)
+            for (int64_t j = 0; j < valid; j++) memcpy(out + 4 * j, w + j * depth + e, 4);
+        if (whole == s->length) continue;
+        for (int64_t j = 0; j < valid; j++)
+            memcpy(out + 4 * j, w + j * depth + whole, (size_t)(s->length - whole));
+        out += 4 * s->cols;
+    }
     return out;
 }
 
@@ -171,9 +174,11 @@ static void pack_quads(int8_t *out, const Shape *s, const QccQuads *q, const int
 static void pack_tiles(int8_t *out, const Shape *s, const int8_t *w)
 {
     for (int64_t o = 0; o < s->outputs; o++)
-        for (int64_t run = 0; run < s->runs; run++)
-            for (int64_t e = 0; e < s->length; e++)
-                out[qcc_tile_weight(s->runs, s->length, o, run, e)] = *w++;
+        for (int64_t run = 0; run < s->runs; run++, w += s->length)
+            for (int64_t e = 0; e < s->length; e += 4) {
+                int64_t n = s->length - e < 4 ? s->length - e : 4;
+                memcpy(out + qcc_tile_weight(s->runs, s->length, o, run, e), w + e, (size_t)n);
+            }
 }
 
 void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)

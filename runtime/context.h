@@ -47,6 +47,8 @@ struct QccContext {
 typedef struct QccStore {
     atomic_int refs;
     QccArena *arena;
+    const char *mapped; /* the file, as the system pages it in; NULL: the bytes are the host's */
+    int64_t mapped_size;
 } QccStore;
 
 struct QccModel {

@@ -30,7 +30,11 @@ static QccStatus open_model(void *user)
     m->context = c;
     m->store = o->store;
     const char *name = qcc_strdup(arena, o->name);
-    if (o->path) QCC_TRY(qcc_map_file(arena, &c->ir->diags, o->path, &o->bytes, &o->size));
+    if (o->path) {
+        QCC_TRY(qcc_map_file(arena, &c->ir->diags, o->path, &o->bytes, &o->size));
+        o->store->mapped = o->bytes;
+        o->store->mapped_size = o->size;
+    }
     m->file_bytes = o->size;
     if (c->facade)
         return c->facade->import(&m->module, c->ir, arena, name, o->path, o->bytes, o->size,

@@ -5,6 +5,8 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ir/ops.h"
 #include "runtime/context.h"
@@ -25,7 +27,7 @@ static QccStatus choose_target(const QccTarget **target, QccContext *c, const ch
     if (!*target)
         return qcc_fail(d, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
                         "this machine runs none of the targets; the interpreter still works");
-    if (!qcc_target_runs_here(*target))
+    if (name && !qcc_target_runs_here(*target))
         return qcc_fail(d, QCC_ERROR_UNSUPPORTED, (QccLoc){0},
                         "this machine lacks instructions of target '%s'", (*target)->name);
     return QCC_OK;
@@ -57,12 +59,39 @@ static void describe(QccTensorInfo *info, QccArena *arena, const QccValue *value
     }
 }
 
+/* What lies in the model's file need not stay in memory: it can be read again from there. */
+static void drop_pages(void *user, const void *bytes, int64_t size)
+{
+    const QccStore *s = user;
+    const char *begin = bytes, *end = begin + size;
+    if (!s->mapped || begin < s->mapped || end > s->mapped + s->mapped_size) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)begin + page - 1) & -page, last = (uintptr_t)end & -page;
+    if (first < last)
+        madvise((char *)(uintptr_t)begin + (first - (uintptr_t)begin), last - first, MADV_DONTNEED);
+}
+
+/* Bytes of all constants, and some for what packing fills up. */
+static int64_t weight_bytes(const QccGraph *g)
+{
+    int64_t bytes = 0;
+    QCC_FOR_OPS(op, g)
+    {
+        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
+        if (blob) bytes += blob->size;
+    }
+    return bytes + bytes / 64;
+}
+
 static void make_instances(QccProgram *p)
 {
     QccInstances *t = p->instances = QCC_NEW(p->arena, QccInstances);
     pthread_mutex_init(&t->lock, NULL);
     t->mem = &p->mem;
     t->pool.arena = p->arena;
+    t->pool.expected = weight_bytes(p->graph);
+    t->pool.spent = drop_pages;
+    t->pool.user = p->store;
     qcc_table_init(&t->pool.packed, p->arena);
 }
 

@@ -1,10 +1,12 @@
 /* arena - memory by lifetime: chunks in a list, unwinding to the edge when there is no more. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "ir/base/arena.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Under AddressSanitizer every allocation is a block of its own, so that it sees each overrun. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -232,6 +234,16 @@ void *qcc_alloc_aligned(QccArena *arena, size_t size, size_t alignment)
 {
     void *p = try_alloc(arena, size, alignment);
     if (!p) out_of_memory(arena->mem);
+    return p;
+}
+
+void *qcc_alloc_pages(QccArena *arena, size_t size)
+{
+    const size_t page = (size_t)2 << 20;
+    void *p = qcc_alloc_aligned(arena, size, page);
+#ifdef MADV_HUGEPAGE
+    madvise(p, size & ~(page - 1), MADV_HUGEPAGE); /* a wish: small pages do as well */
+#endif
     return p;
 }
 

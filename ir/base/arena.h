@@ -53,6 +53,10 @@ void *qcc_alloc_array(QccArena *arena, int64_t n, size_t size);
 /* Like qcc_alloc with an alignment (a power of two). */
 void *qcc_alloc_aligned(QccArena *arena, size_t size, size_t alignment);
 
+/* `size` zeroed bytes for large data that lives long, aligned to 2 MiB, in pages of that size where
+ * the system offers such. */
+void *qcc_alloc_pages(QccArena *arena, size_t size);
+
 #define QCC_NEW(arena, T)          ((T *)qcc_alloc((arena), sizeof(T)))
 #define QCC_NEW_ARRAY(arena, n, T) ((T *)qcc_alloc_array((arena), (n), sizeof(T)))
 

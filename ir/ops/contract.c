@@ -210,8 +210,13 @@ static const QccBlob *kernel_weights(const QccOp *op, QccArena *arena, const Qcc
         return NULL;
     }
     int64_t size = integer ? 1 : 4, dim[2] = {co, inner};
-    if (!shift && i_stride == 1 && o_stride == inner && w->size == co * inner * size)
-        return qcc_blob(arena, w->dtype, 2, dim, w->data, false); /* as they lie */
+    if (!shift && i_stride == 1 && o_stride == inner && w->size == co * inner * size) {
+        QccBlob *same = QCC_NEW(arena, QccBlob); /* as they lie */
+        *same = *w;
+        same->rank = 2;
+        memcpy(same->dim, dim, sizeof dim);
+        return same;
+    }
     char *data = qcc_alloc_array(arena, co * inner, (size_t)size);
     const uint8_t *from = w->data;
     for (int64_t o = 0; o < co; o++) {
@@ -224,6 +229,20 @@ static const QccBlob *kernel_weights(const QccOp *op, QccArena *arena, const Qcc
         }
     }
     return qcc_blob(arena, integer ? QCC_I8 : QCC_F32, 2, dim, data, false);
+}
+
+/* The sum of n bytes, modulo 2^32. Some at a time fit 16 bits, of which vectors hold more. */
+static uint32_t sum_bytes(const int8_t *q, int64_t n)
+{
+    enum { BLOCK = 128 };
+    uint32_t sum = 0;
+    for (; n >= BLOCK; n -= BLOCK, q += BLOCK) {
+        int16_t part = 0;
+        for (int i = 0; i < BLOCK; i++) part = (int16_t)(part + q[i]);
+        sum += (uint32_t)part;
+    }
+    for (int64_t i = 0; i < n; i++) sum += (uint32_t)q[i];
+    return sum;
 }
 
 /* Behind the sum, the bias of outputs from `first` on. */
@@ -299,8 +318,7 @@ QccStatus qcc_product_lower(const QccOp *op, QccKernelList *list, QccLoweredKern
     uint32_t *correction = QCC_NEW_ARRAY(list->arena, co, uint32_t); /* unsigned: wraps */
     const int8_t *q = packed->data;
     for (int64_t o = 0; o < co; o++) {
-        uint32_t sum = 0;
-        for (int64_t i = 0; i < inner; i++) sum += (uint32_t)q[o * inner + i];
+        uint32_t sum = zero ? sum_bytes(q + o * inner, inner) : 0;
         correction[o] = (bias ? ((const uint32_t *)bias->data)[o] : 0) - (uint32_t)zero * sum;
     }
     k->correction = (const int32_t *)correction;
