@@ -200,9 +200,9 @@ static void split_units(QccKernel *k)
 static void merge_pixels(QccKernel *k)
 {
     QccContractShape *c = &k->u.contract;
-    if (c->kh != 1 || c->kw != 1) return;
+    if (c->kh != 1 || c->kw != 1 || c->b_n || c->b_h) return;
     int64_t *e = k->extent;
-    if (e[1] == 1 && e[0] > 1 && !c->b_strided) {
+    if (e[1] == 1 && e[0] > 1) {
         /* The batch takes the place of the rows, then both cases are one. */
         for (int a = 0; a < k->narg; a++) {
             k->arg[a].stride[1] = k->arg[a].stride[0];
@@ -224,7 +224,7 @@ static void merge_pixels(QccKernel *k)
     c->stride_h = 1;
     c->a_h = 0;
     for (int a = 0; a < k->narg; a++) k->arg[a].stride[1] = 0;
-    if (e[0] > 1 && !c->b_strided) merge_pixels(k);
+    if (e[0] > 1) merge_pixels(k);
 }
 
 /* A stride along an extent of 1 means nothing: zero, so that equal kernels have equal texts. */
@@ -241,7 +241,9 @@ static void normalize(QccKernel *k)
     for (int i = 0; i < k->rank; i++)
         for (int a = 0; a < k->narg && k->extent[i] == 1; a++) k->arg[a].stride[i] = 0;
     if (k->anchor == QCC_ANCHOR_CONTRACT || k->anchor == QCC_ANCHOR_DEPTHWISE) {
-        if (k->extent[0] == 1) k->u.contract.a_n = 0;
+        QccContractShape *c = &k->u.contract;
+        if (k->extent[0] == 1) c->a_n = c->b_n = 0;
+        if (k->extent[1] == 1) c->b_h = 0;
     } else if (k->anchor == QCC_ANCHOR_POOL && k->extent[0] == 1) {
         k->u.pool.a_n = 0;
     }

@@ -105,7 +105,8 @@ static void finish(Run *r, const int64_t *index, int64_t n)
 /* ---- products -------------------------------------------------------------------------------- */
 
 /* Where the weight of output o, tap (ky, kx), channel c stands, in elements of the packed type. */
-static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f32)
+static int64_t weight_at(const Run *r, const int64_t *index, int64_t o, int64_t tap, int64_t c,
+                         bool f32)
 {
     const QccKernel *k = r->k;
     const QccContractShape *s = &k->u.contract;
@@ -114,6 +115,10 @@ static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f
         QccQuads q;
         if (qcc_depthwise_quads(k, r->t, &q)) return qcc_quad_weight(&q, channels, tap, o);
         return f32 ? tap * channels + o : (tap / 2 * channels + o) * 2 + tap % 2;
+    }
+    if (s->b_strided) {
+        int64_t row = index[0] * s->b_n + index[1] * s->b_h;
+        return row + (f32 ? c * s->b_k + o : c / 4 * s->b_k + 4 * o + c % 4);
     }
     int64_t cols = (int64_t)k->variant.nr * r->t->lanes, outputs = k->extent[3] / s->groups;
     int64_t panels = (outputs + cols - 1) / cols;
@@ -130,18 +135,16 @@ static int64_t weight_at(const Run *r, int64_t o, int64_t tap, int64_t c, bool f
 
 static float weight_f32(const Run *r, const int64_t *index, int64_t o, int64_t tap, int64_t c)
 {
-    const QccContractShape *s = &r->k->u.contract;
-    const float *b = (const float *)r->base[2];
-    if (s->b_strided) return b[index[0] * s->b_n + c * s->b_k + o];
-    return b[weight_at(r, o, tap, c, true)];
+    return ((const float *)r->base[2])[weight_at(r, index, o, tap, c, true)];
 }
 
-static int32_t weight_i8(const Run *r, int64_t o, int64_t tap, int64_t c)
+static int32_t weight_i8(const Run *r, const int64_t *index, int64_t o, int64_t tap, int64_t c)
 {
-    int64_t at = weight_at(r, o, tap, c, false);
+    int64_t at = weight_at(r, index, o, tap, c, false);
     QccQuads q;
     bool pairs = r->k->anchor == QCC_ANCHOR_DEPTHWISE && !qcc_depthwise_quads(r->k, r->t, &q);
-    if (pairs || r->t->dot == QCC_DOT_MADD16) return ((const int16_t *)r->base[2])[at];
+    bool contract = r->k->anchor == QCC_ANCHOR_CONTRACT && !r->k->u.contract.b_strided;
+    if (pairs || (contract && r->t->dot == QCC_DOT_MADD16)) return ((const int16_t *)r->base[2])[at];
     return ((const int8_t *)r->base[2])[at];
 }
 
@@ -166,7 +169,7 @@ static void accumulate(Run *r, const int64_t *index, int64_t n)
                              f);
                 else
                     u += (uint32_t)((const uint8_t *)r->base[1])[at + c] *
-                         (uint32_t)weight_i8(r, o, tap, c);
+                         (uint32_t)weight_i8(r, index, o, tap, c);
             }
         }
         if (f32)

@@ -98,7 +98,7 @@ bool qcc_tiles_fit_flat(const QccKernel *k)
 {
     const QccContractShape *c = &k->u.contract;
     int64_t down = c->stride_h * c->a_h, right = c->stride_w * c->a_w;
-    return k->extent[1] > 1 && right > 0 && down % right == 0 && down / right >= k->extent[2] &&
+    return !c->b_strided && k->extent[1] > 1 && right > 0 && down % right == 0 && down / right >= k->extent[2] &&
            down / right <= INT32_MAX / k->extent[1];
 }
 
@@ -137,6 +137,7 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     int64_t taps = max_i64(1, c->kh * c->kw / (c->stride_h * c->stride_w));
     int64_t a = k->extent[0] * k->extent[1] * c->stride_h * k->extent[2] * c->stride_w * c->ci;
     int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = qcc_pack_size(k, t);
+    if (c->b_strided) b = QCC_FOURS_DEPTH(c->ci) * k->extent[3];
     int64_t times = panels, between = 0; /* a block of A is read; what passes cost */
     if (v->chunk) {
         a_block = (int64_t)v->mr * v->chunk * QCC_TILE_BYTES;
@@ -241,7 +242,7 @@ static void rank_tiles(Ranking *ranking, QccKernel *k, const QccTarget *t)
         for (size_t i = 0; i < ORDERS * sizeof blocks / sizeof *blocks; i++) {
             size_t block = i / ORDERS, order = i % ORDERS;
             qcc_tiles_shape(k, blocks[block].mt, blocks[block].nt, flat);
-            if (k->variant.mr / k->variant.tiles < FEW_PIXELS) continue;
+            if (k->variant.mr / k->variant.tiles < FEW_PIXELS || !qcc_kernel_blocks_fit(k)) continue;
             k->variant.n_outer = order == N_OUTER;
             if (order == PASSES) k->variant.chunk = (int)steps_of_pass(k);
             if (order == PASSES && !k->variant.chunk) continue;

@@ -77,6 +77,13 @@ int64_t qcc_kernel_rows(const QccKernel *k)
     return k->variant.chunk > 0 ? k->variant.chunk : 1;
 }
 
+bool qcc_kernel_blocks_fit(const QccKernel *k)
+{
+    const QccContractShape *c = &k->u.contract;
+    bool own = c->b_strided && (c->b_n != 0 || c->b_h != 0);
+    return !own || (!k->variant.flat && qcc_kernel_tiling(k).tiles % k->variant.tiles == 0);
+}
+
 int64_t qcc_kernel_work(const QccKernel *k, int lanes)
 {
     const int64_t *e = k->extent;
@@ -156,7 +163,8 @@ static void print_contract(QccBuf *buf, const QccContractShape *c)
     qcc_buf_printf(buf, "a %lld %lld %lld\n", (long long)c->a_n, (long long)c->a_h,
                    (long long)c->a_w);
     if (c->b_strided)
-        qcc_buf_printf(buf, "b strided %lld %lld\n", (long long)c->b_n, (long long)c->b_k);
+        qcc_buf_printf(buf, "b strided %lld %lld %lld\n", (long long)c->b_n, (long long)c->b_h,
+                       (long long)c->b_k);
     else
         qcc_buf_puts(buf, "b packed\n");
 }

@@ -40,16 +40,25 @@ typedef struct QccKernelArg {
  * with g = o / (co / groups). A points at the first tap of output (0,0): padding lies before it in
  * memory, as halo. u8 x i8 gives exact i32; f32 uses fma, one accumulator per output. The sum is
  * raw: zero points enter by an epilogue argument (bias - zx * sum of weights).
- * B is packed (backend/pack.h), except `b_strided`: f32 rows of n contiguous elements at b_k, per
- * batch b_n. A may be read up to `slack` bytes past a run of taps (the plan provides them). */
+ * B is packed (backend/pack.h), except `b_strided`, of a matrix product, where B is made in the run,
+ * for each n and y its own (or the same, at strides of 0):
+ *   f32    B[n*b_n + y*b_h + c*b_k + o]
+ *   bytes  B[n*b_n + y*b_h + c/4*b_k + 4*o + c%4]; fours of a column lie side by side, filled up
+ *          with zeros to QCC_FOURS_DEPTH(ci) bytes of a column
+ * A may be read up to `slack` bytes past a run of taps (the plan provides them), the last row of
+ * such a B as well. */
 typedef struct QccContractShape {
     int64_t kh, kw, stride_h, stride_w, dil_h, dil_w;
     int64_t ci;            /* input channels per group; K of a matrix product */
     int64_t groups;        /* DEPTHWISE: the number of channels */
     int64_t a_n, a_h, a_w; /* strides of A in elements */
     bool b_strided;
-    int64_t b_n, b_k;
+    int64_t b_n, b_h, b_k;
 } QccContractShape;
+
+/* So many bytes of a column are there, of k that mean something: whole fours, and whole tiles where
+ * one does not hold them all. */
+#define QCC_FOURS_DEPTH(k) ((k) <= 64 ? ((k) + 3) / 4 * 4 : ((k) + 63) / 64 * 64)
 
 /* How elements become one, in the type that they widen to: acc + x, acc > x ? acc : x,
  * acc < x ? acc : x, acc * x. Begins with the identity: 0; -inf or the least number of the type;
@@ -150,6 +159,8 @@ typedef void QccKernelFn(void *const *arg, int64_t begin, int64_t end);
 
 /* The tiling that a variant with tiles says. */
 QccTiling qcc_kernel_tiling(const QccKernel *k);
+/* Whether each of its blocks has but one B. */
+bool qcc_kernel_blocks_fit(const QccKernel *k);
 
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
  * MAP: the first extent (rank 1: blocks of 4096); POOL: n * oh; DEPTHWISE: n * ceil(oh / chunk);

@@ -70,9 +70,11 @@ static Reach reach_of(const QccKernel *k, int i)
         reach_along(&r, (e[2] - 1) * c->stride_w + (c->kw - 1) * c->dil_w + 1, c->a_w);
         reach_along(&r, c->groups * c->ci, 1);
     } else { /* B of the run; packed weights have a size of their own */
+        bool bytes = k->arg[i].dtype == QCC_I8;
         reach_along(&r, e[0], c->b_n);
-        reach_along(&r, c->ci, c->b_k);
-        reach_along(&r, e[3], 1);
+        reach_along(&r, e[1], c->b_h);
+        reach_along(&r, bytes ? QCC_FOURS_DEPTH(c->ci) / 4 : c->ci, c->b_k);
+        reach_along(&r, bytes ? 4 * e[3] : e[3], 1);
     }
     return r;
 }

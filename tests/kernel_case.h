@@ -233,8 +233,10 @@ static Scalar contract_at(const Case *c, const int64_t *i)
             for (int64_t x = 0; x < ci; x++) {
                 int64_t a = i[0] * s->a_n + (i[1] * s->stride_h + ky * s->dil_h) * s->a_h +
                             (i[2] * s->stride_w + kx * s->dil_w) * s->a_w + group * ci + x;
-                int64_t b = s->b_strided ? i[0] * s->b_n + x * s->b_k + o
-                                         : ((o * s->kh + ky) * s->kw + kx) * ci + x;
+                int64_t b = ((o * s->kh + ky) * s->kw + kx) * ci + x;
+                if (s->b_strided && f32) b = i[0] * s->b_n + i[1] * s->b_h + x * s->b_k + o;
+                if (s->b_strided && !f32)
+                    b = i[0] * s->b_n + i[1] * s->b_h + x / 4 * s->b_k + 4 * o + x % 4;
                 if (f32)
                     acc.f32 = fmaf(af[a], ((const float *)c->weights)[b], acc.f32);
                 else

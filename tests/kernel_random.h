@@ -106,6 +106,7 @@ static bool random_tiles(Case *c, const QccTarget *t)
     if (!qcc_tiles_fit(k, t)) return false;
     const int *block = blocks[pick(c, 0, 7)];
     qcc_tiles_shape(k, block[0], block[1], qcc_tiles_fit_flat(k) && pick(c, 0, 1));
+    if (!qcc_kernel_blocks_fit(k)) qcc_tiles_shape(k, 1, block[1], false);
     k->variant.unroll = (int)pick(c, 1, 4);
     k->variant.n_outer = pick(c, 0, 1);
     k->variant.spread = (int)pick(c, 0, 9);
@@ -122,12 +123,24 @@ static bool random_tiles(Case *c, const QccTarget *t)
     return true;
 }
 
+/* Zeros behind the bytes of each column of a B that is made in the run. */
+static void clear_past_depth(Case *c)
+{
+    const QccContractShape *s = &c->k.u.contract;
+    const int64_t *e = c->k.extent;
+    char *b = c->buffer[2].data;
+    for (int64_t i = 0; i < e[0] * e[1] * e[3]; i++)
+        for (int64_t x = s->ci; x < QCC_FOURS_DEPTH(s->ci); x++)
+            b[i / e[3] / e[1] * s->b_n + i / e[3] % e[1] * s->b_h + x / 4 * s->b_k +
+              4 * (i % e[3]) + x % 4] = 0;
+}
+
 static void random_contract(Case *c, const QccTarget *t)
 {
     QccKernel *k = &c->k;
     QccContractShape *s = &k->u.contract;
     bool f32 = pick(c, 0, 2) == 0, deep = k->anchor == QCC_ANCHOR_DEPTHWISE;
-    bool strided = f32 && !deep && pick(c, 0, 3) == 0;
+    bool strided = !deep && pick(c, 0, 3) == 0;
     *s = (QccContractShape){.kh = pick(c, 1, 3),
                             .kw = pick(c, 1, 3),
                             .stride_h = pick(c, 1, 2),
@@ -171,14 +184,19 @@ static void random_contract(Case *c, const QccTarget *t)
     int64_t taps = s->kh * s->kw * s->ci, b = k->extent[3] * taps;
     if (strided) {
         s->b_strided = true;
-        s->b_k = k->extent[3] + pick(c, 0, 5);
-        s->b_n = pick(c, 0, 1) * s->b_k * s->ci;
-        b = (k->extent[0] - 1) * s->b_n + (s->ci - 1) * s->b_k + k->extent[3];
+        int64_t columns = f32 ? k->extent[3] : 4 * k->extent[3];
+        int64_t rows = f32 ? s->ci : QCC_FOURS_DEPTH(s->ci) / 4;
+        s->b_k = columns + pick(c, 0, 5);
+        s->b_h = pick(c, 0, 1) * s->b_k * rows;
+        s->b_n = pick(c, 0, 1) * s->b_k * rows * k->extent[1];
+        b = (k->extent[0] - 1) * s->b_n + (k->extent[1] - 1) * s->b_h + (rows - 1) * s->b_k +
+            columns;
     }
     k->narg = 1;
     add_operand(c, f32 ? QCC_F32 : QCC_U8, a, QCC_READ_SLACK);
-    add_operand(c, f32 ? QCC_F32 : QCC_I8, b, 0);
+    add_operand(c, f32 ? QCC_F32 : QCC_I8, b, strided && !f32 ? QCC_READ_SLACK : 0);
     c->weights = c->buffer[2].data;
+    if (strided && !f32) clear_past_depth(c);
     random_epilogue(c, f32);
     qcc_choose_variant(k, t);
     if (pick(c, 0, 1)) return;

@@ -102,8 +102,28 @@ static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *
     }
 }
 
+/* The same of B as it is made in the run, four bytes a column. */
+static void dot_bytes16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    (void)stride;
+    Val half[2 * EMIT_CARRY];
+    Typ i16 = emit_vector(e->i16, 2 * e->lanes), i32 = emit_vector(e->i32, e->lanes);
+    Val eight = emit_splat(e, LLVMConstInt(e->i16, 8, false), 2 * e->lanes);
+    for (int j = 0; j < n; j++) {
+        Val x = LLVMBuildBitCast(e->b, b[j], i16, "");
+        Val even = LLVMBuildAShr(e->b, LLVMBuildShl(e->b, x, eight, ""), eight, "");
+        half[j] = LLVMBuildBitCast(e->b, even, i32, "");
+        half[n + j] = LLVMBuildBitCast(e->b, LLVMBuildAShr(e->b, x, eight, ""), i32, "");
+    }
+    dot_madd16(e, a, half, n, n, acc);
+}
+
 static const Dot dots_i8[] = {
     [QCC_DOT_MADD16] = {4, 2, 4, dot_madd16},
+    [QCC_DOT_VNNI] = {4, 1, 1, dot_vnni},
+};
+static const Dot dots_fours[] = {
+    [QCC_DOT_MADD16] = {4, 1, 5, dot_bytes16},
     [QCC_DOT_VNNI] = {4, 1, 1, dot_vnni},
 };
 static const Dot dots_f32[] = {
@@ -290,8 +310,11 @@ static void emit_unit(const Contract *t, Val unit)
     a = emit_add(e, a, emit_mulc(e, x, c->stride_w * c->a_w));
     a = emit_add(e, a, emit_mulc(e, group, c->ci));
     p.a = emit_at(e, emit_arg(e, 1), emit_mulc(e, a, t->element));
-    Val b = c->b_strided ? emit_mulc(e, emit_add(e, emit_mulc(e, n, c->b_n), channel), 4)
-                         : emit_mulc(e, panel, t->runs * t->steps * t->b_step);
+    Val b = emit_mulc(e, panel, t->runs * t->steps * t->b_step);
+    if (c->b_strided) {
+        b = emit_add(e, emit_mulc(e, n, c->b_n), emit_mulc(e, y, c->b_h));
+        b = emit_add(e, emit_mulc(e, b, t->element), emit_mulc(e, channel, 4));
+    }
     p.b = emit_at(e, emit_arg(e, 2), b);
     emit_place(e, p.at, (Val[]){n, y, x, channel}, 4);
 
@@ -321,8 +344,8 @@ void emit_contract(QccEmit *e)
     if (!(a == QCC_F32 && b == QCC_F32) && !(a == QCC_U8 && b == QCC_I8))
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "a contraction takes u8 x i8 or f32, not %s x %s",
                       qcc_dtype_name(a), qcc_dtype_name(b));
-    if (c->b_strided && (!t.f32 || c->kh * c->kw * c->groups != 1))
-        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for f32 matrix products only");
+    if (c->b_strided && c->kh * c->kw * c->groups != 1)
+        qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "B in rows is for matrix products only");
     if (qcc_kernel_work(k, e->lanes) == 0) return;
     if (k->variant.tiles) {
         emit_product(e);
@@ -330,7 +353,9 @@ void emit_contract(QccEmit *e)
     }
     if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 4 > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
-    t.dot = t.f32 ? &dots_f32[e->t->fma] : &dots_i8[e->t->dot];
+    t.dot = t.f32          ? &dots_f32[e->t->fma]
+            : c->b_strided ? &dots_fours[e->t->dot]
+                           : &dots_i8[e->t->dot];
     t.element = t.f32 ? 4 : 1;
     t.outputs = k->extent[3] / c->groups;
     t.cols = (int64_t)t.nr * e->lanes;
@@ -343,7 +368,7 @@ void emit_contract(QccEmit *e)
     t.chunks = (ow + t.chunk - 1) / t.chunk;
     qcc_contract_runs(k, &t.runs, &t.length);
     t.steps = (t.length + t.dot->a_elements - 1) / t.dot->a_elements;
-    t.b_step = c->b_strided ? c->b_k * 4 : t.cols * 4 * t.dot->b_vectors;
+    t.b_step = c->b_strided ? c->b_k * t.element : t.cols * 4 * t.dot->b_vectors;
 
     EmitLoop l;
     emit_loop_begin(e, &l, e->begin, e->end, 1, 0, NULL);

@@ -44,6 +44,8 @@ typedef struct Product {
     int64_t steps;              /* along K */
     int64_t pass;               /* K steps of a pass over K; all, if there is one */
     int64_t *at;                /* of A: where a K step begins, in bytes from the first tap */
+    int64_t b_row, b_step, b_tile; /* of B: bytes from row to row of a tile, from one K step to the
+                                      next, from tile to tile of a K step */
     Val table;                  /* the same, for loops; NULL: at[s] is s * at[1] */
     int64_t carrying;           /* K steps that carry epilogues of the block before */
     int64_t pixels;             /* of a block, and some that fill up */
@@ -366,8 +368,8 @@ static void emit_step(const Product *t, const Panel *panel, const Val *a, Val b,
         else if (along->first)
             emit_tile_zero(e, &t->tiles, acc);
         if (by_column ? i == 0 : slot < inner)
-            emit_tile_load(e, &t->tiles, bt, emit_atc(e, b, j * t->steps * QCC_TILE_SIZE),
-                           ROW_BYTES, stream == QCC_STREAM_B);
+            emit_tile_load(e, &t->tiles, bt, emit_atc(e, b, j * t->b_tile), t->b_row,
+                           stream == QCC_STREAM_B);
         if (by_column ? slot < inner : j == 0)
             emit_tile_load(e, &t->tiles, at, a[i], t->c->stride_w * t->c->a_w,
                            stream == QCC_STREAM_A);
@@ -390,8 +392,8 @@ static void emit_step_at(const Product *t, const Panel *panel, const Val *a, Val
     else
         offset = emit_mulc(e, emit_addc(e, s, more), t->at[1]);
     for (int i = 0; i < t->mt; i++) here[i] = emit_at(e, a[i], offset);
-    Val weights = emit_at(e, b, s ? emit_mulc(e, s, QCC_TILE_SIZE) : emit_i64(e, 0));
-    emit_step(t, panel, here, emit_atc(e, weights, more * QCC_TILE_SIZE), along);
+    Val weights = emit_at(e, b, s ? emit_mulc(e, s, t->b_step) : emit_i64(e, 0));
+    emit_step(t, panel, here, emit_atc(e, weights, more * t->b_step), along);
 }
 
 /* K steps [from, to) with nothing along. */
@@ -459,11 +461,14 @@ static void emit_pass(const Product *t, const Panel *panel, const Val *a, Val b,
     emit_steps(t, panel, a, b, 1 + t->carrying, t->pass);
 }
 
-/* B for the channels from `channel` on. */
-static Val weights_at(const Product *t, Val channel)
+/* B of a block for the channels from `channel` on. */
+static Val weights_at(const Product *t, const Place *tile, Val channel)
 {
-    int64_t column = t->steps * QCC_TILE_SIZE / LANES;
-    return emit_at(t->e, emit_arg(t->e, 2), emit_mulc(t->e, channel, column));
+    QccEmit *e = t->e;
+    Val b = emit_mulc(e, channel, t->b_tile / LANES);
+    b = emit_add(e, b, emit_mulc(e, tile->n, t->c->b_n));
+    b = emit_add(e, b, emit_mulc(e, tile->y, t->c->b_h));
+    return emit_at(e, emit_arg(e, 2), b);
 }
 
 /* One block: the tiles of pixels `tile`, channels from `channel` on. */
@@ -471,7 +476,7 @@ static void emit_block(const Product *t, const Panel *panel, const Place *tile, 
                        const Before *before)
 {
     QccEmit *e = t->e;
-    Val a[SIDE], b = emit_opaque(e, weights_at(t, channel));
+    Val a[SIDE], b = emit_opaque(e, weights_at(t, tile, channel));
     for (int i = 0; i < t->mt; i++) a[i] = emit_opaque(e, tile[i].a);
     emit_pass(t, panel, a, b, NULL, before);
     emit_places(t, tile, channel);
@@ -496,7 +501,7 @@ static void emit_panels(const Product *t, const Panel *panel, const Place *tile,
     Val steps = emit_mulc(e, pass, t->pass), a[SIDE];
     for (int i = 0; i < t->mt; i++)
         a[i] = emit_opaque(e, emit_at(e, tile[i].a, emit_mulc(e, steps, QCC_TILE_BYTES)));
-    Val b = emit_at(e, weights_at(t, channel), emit_mulc(e, steps, QCC_TILE_SIZE));
+    Val b = emit_at(e, weights_at(t, tile, channel), emit_mulc(e, steps, t->b_step));
     Val part = emit_at(e, t->parts,
                        emit_mulc(e, LLVMBuildSub(e->b, l.i, from, ""),
                                  (int64_t)e->k->variant.mr * t->nt * ROW_BYTES));
@@ -617,6 +622,17 @@ static void shape_tiles(Product *t)
     }
 }
 
+/* How B lies: packed tile by tile, or as it was made in the run. */
+static void walk_weights(Product *t)
+{
+    const QccContractShape *c = t->c;
+    t->b_row = c->b_strided ? c->b_k : ROW_BYTES;
+    t->b_step = c->b_strided ? c->b_k * QCC_TILE_ROWS : QCC_TILE_SIZE;
+    t->b_tile = c->b_strided ? ROW_BYTES : t->steps * QCC_TILE_SIZE;
+    if (!qcc_kernel_blocks_fit(t->e->k))
+        qcc_emit_fail(t->e, QCC_ERROR_INTERNAL, "a block of tiles that two B are for");
+}
+
 /* Where each K step begins in A. */
 static void walk_taps(Product *t)
 {
@@ -673,6 +689,7 @@ void emit_product(QccEmit *e)
     t.epilogue = t.saturates ? &raw : k->epilogue;
     t.g = qcc_kernel_tiling(k);
     walk_taps(&t);
+    walk_weights(&t);
     shape_tiles(&t);
     share_pixels(&t);
     t.sums = emit_stack(e, t.pixels * t.nt * ROW_BYTES);
