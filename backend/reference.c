@@ -144,7 +144,8 @@ static int32_t weight_i8(const Run *r, const int64_t *index, int64_t o, int64_t 
     QccQuads q;
     bool pairs = r->k->anchor == QCC_ANCHOR_DEPTHWISE && !qcc_depthwise_quads(r->k, r->t, &q);
     bool contract = r->k->anchor == QCC_ANCHOR_CONTRACT && !r->k->u.contract.b_strided;
-    if (pairs || (contract && r->t->dot == QCC_DOT_MADD16)) return ((const int16_t *)r->base[2])[at];
+    if (pairs || (contract && r->t->dot == QCC_DOT_MADD16))
+        return ((const int16_t *)r->base[2])[at];
     return ((const int8_t *)r->base[2])[at];
 }
 

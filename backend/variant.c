@@ -98,8 +98,8 @@ bool qcc_tiles_fit_flat(const QccKernel *k)
 {
     const QccContractShape *c = &k->u.contract;
     int64_t down = c->stride_h * c->a_h, right = c->stride_w * c->a_w;
-    return !c->b_strided && k->extent[1] > 1 && right > 0 && down % right == 0 && down / right >= k->extent[2] &&
-           down / right <= INT32_MAX / k->extent[1];
+    return !c->b_strided && k->extent[1] > 1 && right > 0 && down % right == 0 &&
+           down / right >= k->extent[2] && down / right <= INT32_MAX / k->extent[1];
 }
 
 void qcc_tiles_shape(QccKernel *k, int mt, int nt, bool flat)
@@ -242,7 +242,8 @@ static void rank_tiles(Ranking *ranking, QccKernel *k, const QccTarget *t)
         for (size_t i = 0; i < ORDERS * sizeof blocks / sizeof *blocks; i++) {
             size_t block = i / ORDERS, order = i % ORDERS;
             qcc_tiles_shape(k, blocks[block].mt, blocks[block].nt, flat);
-            if (k->variant.mr / k->variant.tiles < FEW_PIXELS || !qcc_kernel_blocks_fit(k)) continue;
+            if (k->variant.mr / k->variant.tiles < FEW_PIXELS || !qcc_kernel_blocks_fit(k))
+                continue;
             k->variant.n_outer = order == N_OUTER;
             if (order == PASSES) k->variant.chunk = (int)steps_of_pass(k);
             if (order == PASSES && !k->variant.chunk) continue;

@@ -40,9 +40,8 @@ typedef struct QccKernelArg {
  * with g = o / (co / groups). A points at the first tap of output (0,0): padding lies before it in
  * memory, as halo. u8 x i8 gives exact i32; f32 uses fma, one accumulator per output. The sum is
  * raw: zero points enter by an epilogue argument (bias - zx * sum of weights).
- * B is packed (backend/pack.h), except `b_strided`, of a matrix product, where B is made in the run,
- * for each n and y its own (or the same, at strides of 0):
- *   f32    B[n*b_n + y*b_h + c*b_k + o]
+ * B is packed (backend/pack.h), except `b_strided`, of a matrix product, where B is made in the
+ * run, for each n and y its own (or the same, at strides of 0): f32    B[n*b_n + y*b_h + c*b_k + o]
  *   bytes  B[n*b_n + y*b_h + c/4*b_k + 4*o + c%4]; fours of a column lie side by side, filled up
  *          with zeros to QCC_FOURS_DEPTH(ci) bytes of a column
  * A may be read up to `slack` bytes past a run of taps (the plan provides them), the last row of

@@ -20,8 +20,8 @@ typedef struct QccConvAttrs {
     int64_t groups;
 } QccConvAttrs;
 
-/* matmul over two activations of bytes has kernels for sums of at most so many products. */
-enum { QCC_MATMUL_DEPTH = 8 * 258 };
+/* matmul over two activations of bytes adds up at most so many products: no sum overflows. */
+enum { QCC_MATMUL_DEPTH = INT32_MAX / (255 * 255) };
 
 /* max_pool, avg_pool: x[n,h,w,c] -> y[n,oh,ow,c]. */
 typedef struct QccPoolAttrs {

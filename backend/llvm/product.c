@@ -38,19 +38,19 @@ typedef struct Product {
     const QccContractShape *c;
     QccTiling g;
     EmitTiles tiles;
-    int mt, nt;                 /* tiles of pixels, of channels, of a block */
-    int na, nb;                 /* tiles that hold A, B */
-    QccTileSteps run;           /* of one run of taps */
-    int64_t steps;              /* along K */
-    int64_t pass;               /* K steps of a pass over K; all, if there is one */
-    int64_t *at;                /* of A: where a K step begins, in bytes from the first tap */
+    int mt, nt;                    /* tiles of pixels, of channels, of a block */
+    int na, nb;                    /* tiles that hold A, B */
+    QccTileSteps run;              /* of one run of taps */
+    int64_t steps;                 /* along K */
+    int64_t pass;                  /* K steps of a pass over K; all, if there is one */
+    int64_t *at;                   /* of A: where a K step begins, in bytes from the first tap */
     int64_t b_row, b_step, b_tile; /* of B: bytes from row to row of a tile, from one K step to the
                                       next, from tile to tile of a K step */
-    Val table;                  /* the same, for loops; NULL: at[s] is s * at[1] */
-    int64_t carrying;           /* K steps that carry epilogues of the block before */
-    int64_t pixels;             /* of a block, and some that fill up */
-    Val sums;                   /* i32 [pixels][nt][16] of the block before */
-    Val parts;                  /* i32 [panels of a group][mr][nt][16] between passes */
+    Val table;                     /* the same, for loops; NULL: at[s] is s * at[1] */
+    int64_t carrying;              /* K steps that carry epilogues of the block before */
+    int64_t pixels;                /* of a block, and some that fill up */
+    Val sums;                      /* i32 [pixels][nt][16] of the block before */
+    Val parts;                     /* i32 [panels of a group][mr][nt][16] between passes */
     Val place[QCC_KERNEL_ARGS]; /* ptr [pixels]: of each argument; NULL: does not vary by pixel */
     Val nowhere;                /* where results go that are none */
     const QccExpr *epilogue;

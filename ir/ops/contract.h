@@ -64,20 +64,29 @@ void qcc_product_bytes(QccProduct *p, const QccOp *op, const QccTensor *in, cons
  * `axis` of operand 1: scale of x times scale of each channel of w. */
 QccStatus qcc_product_unit(const QccOp *op, int axis, QccArena *arena, QccUnit *unit);
 
-/* Their kernels (product_bytes.c). */
+/* Their kernels, and those of matmul where nothing is packed beforehand (product_bytes.c). */
 typedef struct QccByteProduct {
-    QccContractShape shape; /* of a temporary that qcc_lower_unsigned has made */
-    int a;                  /* that temporary */
-    int64_t extent[4];      /* the index space [n, oh, ow, co] */
-    int64_t result[4];      /* strides over it: the result's, of the zero points of a and of b */
+    QccContractShape shape;
+    int a;             /* a temporary that qcc_lower_unsigned has made; -1: operand 0 as it lies */
+    int b;             /* b_strided: a temporary that qcc_lower_fours has made */
+    int64_t extent[4]; /* the index space [n, oh, ow, co], */
+    int result_dim[QCC_MAX_RANK]; /* and what of it each of the result's dimensions lies in */
+    int64_t result[4]; /* strides over it: the result's, of the zero points of a and of b */
     int64_t a_zero[4], b_zero[4];
-    int64_t o_stride, i_stride; /* of b, constant, over outputs and what is summed */
+    int64_t o_stride, i_stride; /* of a constant b over outputs and what is summed */
 } QccByteProduct;
 QccStatus qcc_lower_bytes(const QccOp *op, QccKernelList *list, const QccByteProduct *p);
 /* A temporary of the given extents with operand 0 in u8, before[i] elements into dimension i; the
  * rest is filled with its zero point, one for all. pitch: the operand's. */
 int qcc_lower_unsigned(const QccOp *op, QccKernelList *list, const int64_t *dim,
                        const int64_t *before, const int64_t *pitch);
+/* A temporary with operand 1, b[...][k][n] of extents dim at these pitches, in i8 and in fours of a
+ * column (QccContractShape): [...][fours][n][4]. b has fewer than QCC_MAX_RANK dimensions. */
+int qcc_lower_fours(const QccOp *op, QccKernelList *list, const int64_t *dim, const int64_t *pitch);
+/* Kernels of matmul and matmul_integer over any operands of bytes; strides of the zero points over
+ * [n, y, m, columns]. */
+QccStatus qcc_matmul_lower_bytes(const QccOp *op, QccKernelList *list, const int64_t *a_zero,
+                                 const int64_t *b_zero);
 
 /* ---- lowering ---------------------------------------------------------------------------------
  */

@@ -39,7 +39,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     const QccConvAttrs *a = op->attrs;
     const QccBlob *w = qcc_lower_const(op, 1);
     int64_t x[4], padded[4], pitch[4];
-    QccByteProduct p = {.a = -1};
+    QccByteProduct p = {.a = -1, .result_dim = {0, 1, 2, 3}};
     if (!w || !qcc_type_extents(op->in[0].value->type, x) ||
         !qcc_type_extents(op->out[0].type, p.extent) || !zero_strides(op, list, 2, -1, p.a_zero) ||
         !zero_strides(op, list, 3, 3, p.b_zero))

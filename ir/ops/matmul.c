@@ -174,32 +174,33 @@ typedef struct Operands {
     int rank, ra, rb;
     int64_t dim[QCC_MAX_RANK], ad[QCC_MAX_RANK], bd[QCC_MAX_RANK];
     int64_t sy[QCC_MAX_RANK], pa[QCC_MAX_RANK], pb[QCC_MAX_RANK];
+    bool by_row; /* each row of a matrix has a zero point of its own */
 } Operands;
 
-/* The index space [batch, 1, m, n] and what A, B and the result step by in it. */
+/* The index space [n, y, m, columns] and what A, B and the result step by in it. */
 typedef struct Space {
     bool one_b; /* every batch multiplies with the same b */
-    bool rows;  /* the leading dimensions are rows like any other */
-    int64_t batch, m, a_batch, a_m, b_batch, y_batch, y_m;
+    int split;  /* leading dimensions before this one lie in n, the others in y; -1: all lie
+                   in m, as rows like any other */
+    int64_t extent[4];
+    int64_t a[3], b[2], y[3];
 } Space;
 
 /* Without a batch in b, the leading dimensions are rows like any other. */
 static bool merge_rows(int rank, const int64_t *dim, const int64_t *sa, const int64_t *sy, Space *s)
 {
-    s->batch = 1;
-    return qcc_lower_merge(dim, sa, 0, rank - 2, &s->m, &s->a_m) &&
-           qcc_lower_merge(dim, sy, 0, rank - 2, &s->m, &s->y_m);
+    s->split = -1;
+    return qcc_lower_merge(dim, sa, 0, rank - 2, &s->extent[2], &s->a[2]) &&
+           qcc_lower_merge(dim, sy, 0, rank - 2, &s->extent[2], &s->y[2]);
 }
 
-static bool merge_batch(int rank, const int64_t *dim, const int64_t *sa, const int64_t *sb,
-                        const int64_t *sy, Space *s)
+/* Leading dimensions [first, last] as dimension `to` of the space. */
+static bool merge_batch(const int64_t *dim, const int64_t *sa, const int64_t *sb, const int64_t *sy,
+                        int first, int last, int to, Space *s)
 {
-    s->m = dim[rank - 2];
-    s->a_m = sa[rank - 2];
-    s->y_m = sy[rank - 2];
-    return qcc_lower_merge(dim, sa, 0, rank - 3, &s->batch, &s->a_batch) &&
-           qcc_lower_merge(dim, sb, 0, rank - 3, &s->batch, &s->b_batch) &&
-           qcc_lower_merge(dim, sy, 0, rank - 3, &s->batch, &s->y_batch);
+    return qcc_lower_merge(dim, sa, first, last, &s->extent[to], &s->a[to]) &&
+           qcc_lower_merge(dim, sb, first, last, &s->extent[to], &s->b[to]) &&
+           qcc_lower_merge(dim, sy, first, last, &s->extent[to], &s->y[to]);
 }
 
 static bool find_space(const Operands *o, Space *s)
@@ -209,138 +210,131 @@ static bool find_space(const Operands *o, Space *s)
     batch_strides(rank, o->ra, o->ad, o->pa, sa);
     sa[rank - 2] = o->pa[o->ra - 2];
     batch_strides(rank, o->rb, o->bd, o->pb, sb);
-    *s = (Space){.one_b = true};
+    *s = (Space){.one_b = true, .extent = {1, 1, o->dim[rank - 2], o->dim[rank - 1]}};
     for (int i = 0; i < rank - 2; i++) s->one_b = s->one_b && (o->dim[i] == 1 || sb[i] == 0);
-    s->rows = s->one_b && merge_rows(rank, o->dim, sa, o->sy, s);
-    return s->rows || merge_batch(rank, o->dim, sa, sb, o->sy, s);
+    if (s->one_b && !o->by_row && merge_rows(rank, o->dim, sa, o->sy, s)) return true;
+    s->extent[2] = o->dim[rank - 2];
+    s->a[2] = sa[rank - 2];
+    s->y[2] = o->sy[rank - 2];
+    for (s->split = rank - 2; s->split >= 0; s->split--)
+        if (merge_batch(o->dim, sa, sb, o->sy, 0, s->split - 1, 0, s) &&
+            merge_batch(o->dim, sa, sb, o->sy, s->split, rank - 3, 1, s))
+            return true;
+    return false;
 }
 
-/* A kernel of k products for each result, without arguments. */
+static QccContractShape shape_of(const Operands *o, const Space *s, bool packed)
+{
+    QccContractShape shape = qcc_row_product_shape(o->ad[o->ra - 1], s->a[0], s->a[2]);
+    shape.a_h = s->a[1];
+    shape.b_strided = !packed;
+    if (packed) return shape;
+    shape.b_n = s->b[0];
+    shape.b_h = s->b[1];
+    shape.b_k = o->pb[o->rb - 2];
+    return shape;
+}
+
+/* Which dimension of the space each of the result's lies in. */
+static void tell_dims(const Operands *o, const Space *s, int *result_dim)
+{
+    for (int i = 0; i < o->rank - 2; i++) result_dim[i] = s->split < 0 ? 2 : i >= s->split;
+    result_dim[o->rank - 2] = 2;
+    result_dim[o->rank - 1] = 3;
+}
+
+/* A kernel without arguments. */
 static QccLoweredKernel *new_kernel(QccKernelList *list, const Operands *o, const Space *s,
-                                    int64_t k, bool packed)
+                                    bool packed)
 {
-    int last = o->rank - 1;
-    int64_t extent[4] = {s->batch, 1, s->m, o->dim[last]};
-    QccLoweredKernel *lk = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, extent);
-    QccContractShape *shape = &lk->kernel->u.contract;
-    *shape = qcc_row_product_shape(k, s->a_batch, s->a_m);
-    shape->b_strided = !packed;
-    shape->b_n = packed ? 0 : s->b_batch;
-    shape->b_k = packed ? 0 : o->pb[o->rb - 2];
-    for (int i = 0; i < o->rank; i++)
-        lk->result_dim[i] = i == last ? 3 : i == last - 1 || s->rows ? 2 : 0;
-    return lk;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_CONTRACT, 4, s->extent);
+    k->kernel->u.contract = shape_of(o, s, packed);
+    tell_dims(o, s, k->result_dim);
+    return k;
 }
 
-/* Two operands of bytes, neither of them packed beforehand. Without their zero points they are
- * integers of at most 255, whose products f32 holds exactly, and sums of 258 of these (255^2 * 258
- * < 2^24) as well: so parts of k go through the kernel of f32, over copies of the operands, and
- * their exact sums are added up as integers. */
-enum { PART = 258, PARTS = QCC_MATMUL_DEPTH / PART };
-
-/* A dense copy of operand i in f32, without its zero point. */
-static int centered(const QccOp *op, QccKernelList *list, int i, const int64_t *dim,
-                    const int64_t *pitch)
+static bool find_operands(const QccOp *op, const QccKernelList *list, Operands *o)
 {
-    const QccType *t = op->in[i].value->type;
-    int32_t zero = 0;
-    int64_t dense[QCC_MAX_RANK];
-    qcc_quant_is_tensor(t->quant, NULL, &zero);
-    qcc_dense_strides(t->rank, dim, dense);
-    int temp = qcc_lower_temp(list, QCC_F32, t->rank, dim);
-    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, t->rank, dim);
-    qcc_lower_temp_arg(k, temp, QCC_F32, dense);
-    int x = qcc_lower_operand(k, i, t->dtype, pitch, NULL);
-    int z = qcc_lower_const_arg(k, qcc_blob(list->arena, QCC_I32, 0, NULL, &zero, true), NULL);
-    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
-    int q = qcc_lower_arg_node(e, k, x);
-    q = qcc_expr_op2(e, QCC_EX_sub, q, qcc_lower_arg_node(e, k, z));
-    e->result = qcc_expr_cvt(e, QCC_EX_F32, q);
-    return temp;
+    const QccType *a = op->in[0].value->type, *b = op->in[1].value->type, *y = op->out[0].type;
+    *o = (Operands){.rank = y->rank, .ra = a->rank, .rb = b->rank};
+    if (!qcc_type_extents(y, o->dim) || !qcc_type_extents(a, o->ad) || !qcc_type_extents(b, o->bd))
+        return false;
+    memcpy(o->sy, list->result->pitch, sizeof o->sy);
+    for (int i = 0; i < a->rank; i++) o->pa[i] = qcc_lower_pitch(list, op, 0, i);
+    for (int i = 0; i < b->rank; i++) o->pb[i] = qcc_lower_pitch(list, op, 1, i);
+    return true;
 }
 
-/* The sums of one part, into a temporary (its number) or, -1, as the result. */
-static void lower_part(const QccOp *op, QccKernelList *list, const Operands *o, const Space *s,
-                       const int temp[2], int64_t first, int64_t k, int to)
+/* The pitches of B in fours of a column. */
+static void find_fours(Operands *o)
 {
-    int64_t stride[4] = {s->y_batch, 0, s->y_m, o->sy[o->rank - 1]};
-    QccLoweredKernel *lk = new_kernel(list, o, s, k, false);
-    if (to < 0)
-        qcc_lower_result(lk, op->out[0].type->dtype, stride, NULL);
-    else
-        qcc_lower_temp_arg(lk, to, QCC_F32, stride);
-    lk->source[qcc_lower_temp_arg(lk, temp[0], QCC_F32, NULL)].offset = first;
-    lk->source[qcc_lower_temp_arg(lk, temp[1], QCC_F32, NULL)].offset = first * o->pb[o->rb - 2];
-    lk->kernel->nanchor = 2;
-    if (to >= 0) return;
-    QccExpr *e = lk->kernel->epilogue = qcc_lower_expr(list);
-    e->result = qcc_expr_cvt(e, QCC_EX_I32, qcc_expr_acc(e, QCC_EX_F32));
-}
-
-static void add_parts(const QccOp *op, QccKernelList *list, const Operands *o, int n,
-                      const int *part)
-{
-    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, o->rank, o->dim);
-    qcc_lower_result(k, op->out[0].type->dtype, list->result->pitch, NULL);
-    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
-    int sum = -1;
-    for (int i = 0; i < n; i++) {
-        int x = qcc_lower_arg_node(e, k, qcc_lower_temp_arg(k, part[i], QCC_F32, o->sy));
-        x = qcc_expr_cvt(e, QCC_EX_I32, x);
-        sum = i ? qcc_expr_op2(e, QCC_EX_add, sum, x) : x;
+    int64_t pitch = 4 * o->bd[o->rb - 1];
+    o->pb[o->rb - 2] = pitch;
+    pitch *= QCC_FOURS_DEPTH(o->bd[o->rb - 2]) / 4;
+    for (int i = o->rb - 3; i >= 0; i--) {
+        o->pb[i] = pitch;
+        pitch *= o->bd[i];
     }
-    e->result = sum;
 }
 
-static QccStatus lower_bytes(const QccOp *op, QccKernelList *list, Operands *o)
+QccStatus qcc_matmul_lower_bytes(const QccOp *op, QccKernelList *list, const int64_t *a_zero,
+                                 const int64_t *b_zero)
 {
-    int64_t k = o->bd[o->rb - 2];
-    int n = 0, temp[2], part[PARTS];
+    const QccType *a = op->in[0].value->type, *b = op->in[1].value->type;
+    bool in_place = list->in[0] && (op->def->traits & QCC_TRAIT_CONTRACTION) && a->dtype == QCC_U8;
+    const int64_t before[QCC_MAX_RANK] = {0};
+    int64_t pitch[QCC_MAX_RANK];
+    Operands o;
     Space s;
     for (int i = 0; i < 2; i++) {
         const QccType *t = op->in[i].value->type;
-        if (qcc_dtype_bits(t->dtype) != 8 || !qcc_quant_is_tensor(t->quant, NULL, NULL))
-            return QCC_ERROR_UNSUPPORTED;
+        if (t->dtype != QCC_U8 && t->dtype != QCC_I8) return QCC_ERROR_UNSUPPORTED;
     }
-    if (k < 1 || k > QCC_MATMUL_DEPTH) return QCC_ERROR_UNSUPPORTED;
-    temp[0] = centered(op, list, 0, o->ad, o->pa);
-    temp[1] = centered(op, list, 1, o->bd, o->pb);
-    qcc_dense_strides(o->ra, o->ad, o->pa);
-    qcc_dense_strides(o->rb, o->bd, o->pb);
-    if (k > PART) qcc_dense_strides(o->rank, o->dim, o->sy);
-    if (!find_space(o, &s)) return QCC_ERROR_UNSUPPORTED;
-    for (int64_t first = 0; first < k; first += PART) {
-        int64_t depth = k - first < PART ? k - first : PART;
-        int to = k > PART ? qcc_lower_temp(list, QCC_F32, o->rank, o->dim) : -1;
-        part[n++] = to;
-        lower_part(op, list, o, &s, temp, first, depth, to);
+    if (!find_operands(op, list, &o) || o.ad[a->rank - 1] < 1 || b->rank == QCC_MAX_RANK)
+        return QCC_ERROR_UNSUPPORTED;
+    memcpy(pitch, o.pb, sizeof pitch);
+    find_fours(&o);
+    o.by_row = a_zero[2] != 0;
+    QccByteProduct p = {.a = -1};
+    if (!in_place || o.pa[a->rank - 1] != 1 || !find_space(&o, &s)) {
+        p.a = qcc_lower_unsigned(op, list, o.ad, before, o.pa);
+        qcc_dense_strides(o.ra, o.ad, o.pa);
+        if (!find_space(&o, &s)) return QCC_ERROR_UNSUPPORTED;
     }
-    if (n > 1) add_parts(op, list, o, n, part);
-    return QCC_OK;
+    p.b = qcc_lower_fours(op, list, o.bd, pitch);
+    p.shape = shape_of(&o, &s, false);
+    tell_dims(&o, &s, p.result_dim);
+    memcpy(p.extent, s.extent, sizeof p.extent);
+    memcpy(p.result, s.y, sizeof s.y);
+    p.result[3] = o.sy[o.rank - 1];
+    memcpy(p.a_zero, a_zero, sizeof p.a_zero);
+    memcpy(p.b_zero, b_zero, sizeof p.b_zero);
+    return qcc_lower_bytes(op, list, &p);
 }
 
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccType *a = op->in[0].value->type, *b = op->in[1].value->type, *y = op->out[0].type;
-    Operands o = {.rank = y->rank, .ra = a->rank, .rb = b->rank};
+    Operands o;
     Space s;
-    int last = o.rank - 1;
-    if (qcc_op_real(op, 0)->dtype != QCC_F32) return QCC_ERROR_UNSUPPORTED;
-    if (!qcc_type_extents(y, o.dim) || !qcc_type_extents(a, o.ad) || !qcc_type_extents(b, o.bd))
+    if (qcc_op_real(op, 0)->dtype != QCC_F32 || !find_operands(op, list, &o))
         return QCC_ERROR_UNSUPPORTED;
-    memcpy(o.sy, list->result->pitch, sizeof o.sy);
-    for (int i = 0; i < a->rank; i++) o.pa[i] = qcc_lower_pitch(list, op, 0, i);
-    for (int i = 0; i < b->rank; i++) o.pb[i] = qcc_lower_pitch(list, op, 1, i);
     const QccBlob *w = qcc_lower_const(op, 1);
     bool found = find_space(&o, &s), packed = found && w && s.one_b && list->in[0];
-    if (!packed && qcc_product_is_integer(op)) return lower_bytes(op, list, &o);
+    if (!packed && qcc_product_is_integer(op)) {
+        const int64_t everywhere[4] = {0};
+        bool whole =
+            qcc_quant_is_tensor(a->quant, NULL, NULL) && qcc_quant_is_tensor(b->quant, NULL, NULL);
+        return whole ? qcc_matmul_lower_bytes(op, list, everywhere, everywhere)
+                     : QCC_ERROR_UNSUPPORTED;
+    }
     if (!found || !list->in[0] || o.pa[a->rank - 1] != 1) return QCC_ERROR_UNSUPPORTED;
     if (!packed && (a->quant || b->quant || o.pb[b->rank - 1] != 1)) return QCC_ERROR_UNSUPPORTED;
 
-    int64_t stride[4] = {s.y_batch, 0, s.y_m, o.sy[last]};
-    QccLoweredKernel *k = new_kernel(list, &o, &s, o.bd[b->rank - 2], packed);
+    int64_t stride[4] = {s.y[0], s.y[1], s.y[2], o.sy[o.rank - 1]};
+    QccLoweredKernel *k = new_kernel(list, &o, &s, packed);
     qcc_lower_result(k, y->dtype, stride, NULL);
-    if (packed) return qcc_product_lower(op, list, k, NULL, w, 1, o.dim[last], false);
+    if (packed) return qcc_product_lower(op, list, k, NULL, w, 1, s.extent[3], false);
     qcc_lower_operand(k, 0, QCC_F32, NULL, NULL);
     qcc_lower_operand(k, 1, QCC_F32, NULL, NULL);
     k->kernel->nanchor = 2;

@@ -38,7 +38,17 @@ static bool zero_strides(const QccOp *op, QccKernelList *list, QccByteProduct *p
     return true;
 }
 
-/* b is one constant matrix; the leading dimensions of a are a batch. */
+/* Whether b is one constant matrix. */
+static bool is_packed(const QccOp *op)
+{
+    const QccBlob *b = qcc_lower_const(op, 1);
+    if (!b || b->rank > op->in[0].value->type->rank) return false;
+    for (int i = 0; i < b->rank - 2; i++)
+        if (b->dim[i] != 1) return false;
+    return true;
+}
+
+/* Where b is one, the leading dimensions of a are a batch. */
 static QccStatus lower(const QccOp *op, QccKernelList *list)
 {
     const QccBlob *b = qcc_lower_const(op, 1);
@@ -47,12 +57,13 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     int64_t a[QCC_MAX_RANK], pitch[QCC_MAX_RANK], yd[QCC_MAX_RANK];
     const int64_t before[QCC_MAX_RANK] = {0};
     QccByteProduct p = {.extent = {1, 1, 1, 1}};
-    if (!b || b->rank > rank || !qcc_type_extents(op->in[0].value->type, a) ||
-        !qcc_type_extents(y, yd) || !zero_strides(op, list, &p))
+    if (!qcc_type_extents(op->in[0].value->type, a) || !qcc_type_extents(y, yd) ||
+        !zero_strides(op, list, &p))
         return QCC_ERROR_UNSUPPORTED;
+    if (!is_packed(op)) return qcc_matmul_lower_bytes(op, list, p.a_zero, p.b_zero);
     int64_t k = b->dim[b->rank - 2], n = b->dim[b->rank - 1];
-    for (int i = 0; i < b->rank - 2; i++)
-        if (b->dim[i] != 1) return QCC_ERROR_UNSUPPORTED;
+    p.result_dim[last - 1] = 2;
+    p.result_dim[last] = 3;
     if (!qcc_lower_merge(yd, list->result->pitch, 0, last - 2, &p.extent[0], &p.result[0]))
         return QCC_ERROR_UNSUPPORTED;
     for (int i = 0; i < rank; i++) pitch[i] = qcc_lower_pitch(list, op, 0, i);
@@ -71,11 +82,13 @@ static void sample(QccRandom *r, QccSample *s)
 {
     int64_t m = qcc_random_range(r, 1, 5), k = qcc_random_range(r, 1, 40);
     int64_t n = qcc_random_range(r, 1, 20), batch = qcc_random_range(r, 1, 2);
-    int64_t a[3] = {batch, m, k}, b[2] = {k, n}, a_zero[2] = {m, 1};
+    int64_t a[3] = {batch, m, k}, b[2] = {k, n}, a_zero[2] = {m, 1}, own_b[3] = {batch, k, n};
+    bool own = qcc_random_bool(r);
     QccIr *ir = s->graph->ir;
     QccDtype ta = qcc_random_bool(r) ? QCC_U8 : QCC_I8, tb = qcc_random_bool(r) ? QCC_U8 : QCC_I8;
-    QccValue *in[4] = {qcc_sample_param(s, qcc_type_shape(ir, ta, 3, a)),
-                       qcc_sample_const(s, qcc_type_shape(ir, tb, 2, b))};
+    const QccType *type_b = qcc_type_shape(ir, tb, 2 + own, own ? own_b : b);
+    QccValue *in[4] = {qcc_sample_param(s, qcc_type_shape(ir, ta, 3, a))};
+    in[1] = qcc_random_bool(r) ? qcc_sample_const(s, type_b) : qcc_sample_param(s, type_b);
     if (qcc_random_bool(r)) in[2] = qcc_sample_param(s, qcc_type_shape(ir, ta, 2, a_zero));
     if (qcc_random_bool(r)) in[3] = qcc_sample_const(s, qcc_type_shape(ir, tb, 1, &n));
     qcc_sample_op(s, &qcc_op_matmul_integer, in, 4, NULL);
