@@ -358,8 +358,34 @@ static void random_load(Case *c)
     e->result = qcc_expr_load(e, x, qcc_expr_type_of(dtype), at);
 }
 
+/* Copies of planes to where their elements alternate: [y][c][x] to [y][x][c], with and without
+ * gaps; up to five planes, of bytes and of what is wider. */
+static void random_planes(Case *c)
+{
+    static const QccDtype types[] = {QCC_U8, QCC_I8, QCC_U8, QCC_F32, QCC_BOOL};
+    QccKernel *k = &c->k;
+    QccDtype dtype = types[pick(c, 0, 4)];
+    int64_t rows = pick(c, 1, 3), width = pick(c, 1, 200), planes = pick(c, 2, 5);
+    int64_t apart = pick(c, 0, 3) ? planes : planes + 1, gap = pick(c, 0, 2);
+    k->rank = 3;
+    k->extent[0] = rows;
+    k->extent[1] = width;
+    k->extent[2] = planes;
+    k->narg = 0;
+    add_arg(c, dtype, (int64_t[]){width * apart + gap, apart, 1});
+    QccExpr *e = c->e = k->epilogue = QCC_NEW(c->arena, QccExpr);
+    qcc_expr_init(e, c->arena);
+    int from = add_arg(c, dtype, (int64_t[]){(width + gap) * planes, 1, width + gap});
+    e->result = qcc_expr_arg(e, from, qcc_expr_type_of(dtype));
+}
+
 static void random_map(Case *c, const QccTarget *t)
 {
+    if (pick(c, 0, 6) == 0) {
+        random_planes(c);
+        qcc_choose_variant(&c->k, t);
+        return;
+    }
     if (pick(c, 0, 5) == 0) {
         random_load(c);
         qcc_choose_variant(&c->k, t);

@@ -235,6 +235,11 @@ int emit_turned_dim(const QccEmit *e);
 /* Such a copy over that dimension and the last one; `at` stands at their first indices. */
 void emit_turned(QccEmit *e, const Val *at, int dim);
 
+/* Whether the map copies a few planes of bytes to where they alternate, element by element; and
+ * that copy over the last two dimensions. */
+bool emit_interleaves(const QccEmit *e);
+void emit_interleaved(QccEmit *e, const Val *at);
+
 /* ---- map.c: rows, vectors along the last dimension ------------------------------------------- */
 
 /* The operands of x at the beginning of a row; those that do not vary along it are loaded. */

@@ -126,6 +126,10 @@ void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n)
 static void emit_nest(QccEmit *e, const Val *at, int d, int turned)
 {
     const QccKernel *k = e->k;
+    if (d == k->rank - 2 && emit_interleaves(e)) {
+        emit_interleaved(e, at);
+        return;
+    }
     if (d == turned) {
         emit_nest(e, at, d + 1, turned);
         return;

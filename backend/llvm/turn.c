@@ -1,6 +1,7 @@
 /* turn - copies whose elements lie side by side along one dimension in memory that is read and
  * along another in memory that is written: transposes. Squares of lanes x lanes are loaded by rows,
- * turned in registers, and stored by rows, so that both sides move whole cache lines.
+ * turned in registers, and stored by rows, so that both sides move whole cache lines. A few planes
+ * of bytes, as the channels of an image, become one by registers that take from each in turn.
  */
 #include "backend/llvm/emit.h"
 
@@ -90,4 +91,67 @@ void emit_turned(QccEmit *e, const Val *at, int dim)
     if (n > whole)
         emit_strip(e, emit_atc(e, at[0], whole * step), emit_atc(e, at[1], whole * size), dim,
                    (int)(n - whole));
+}
+
+/* ---- few planes ------------------------------------------------------------------------------ */
+
+enum { PLANES = 4 };
+
+bool emit_interleaves(const QccEmit *e)
+{
+    const QccKernel *k = e->k;
+    int last = k->rank - 1;
+    const QccExprNode *x = &k->epilogue->node[k->epilogue->result];
+    const QccKernelArg *to = &k->arg[0], *from = &k->arg[1];
+    if (k->narg != 2 || x->op != QCC_EX_arg || to->dtype != from->dtype || last < 2) return false;
+    int64_t planes = k->extent[last];
+    return qcc_dtype_bits(to->dtype) == 8 && planes >= 2 && planes <= PLANES &&
+           to->stride[last] == 1 && to->stride[last - 1] == planes && from->stride[last - 1] == 1;
+}
+
+/* Register `part` of those that hold plane[0][0], plane[1][0], .., plane[0][1], .. */
+static Val interleave(QccEmit *e, const Val *plane, int planes, int part)
+{
+    int bytes = 4 * e->lanes;
+    Val all = plane[0], pick[4 * 16];
+    for (int p = 0; p < planes; p++) {
+        for (int l = 0; l < bytes; l++) {
+            int at = part * bytes + l;
+            pick[l] = emit_i32(e, at % planes == p ? bytes + at / planes : p ? l : 0);
+        }
+        all =
+            LLVMBuildShuffleVector(e->b, all, plane[p], LLVMConstVector(pick, (unsigned)bytes), "");
+    }
+    return all;
+}
+
+static void emit_pixels(QccEmit *e, Val to, Val from, int n)
+{
+    const QccKernel *k = e->k;
+    int last = k->rank - 1, planes = (int)k->extent[last], bytes = 4 * e->lanes;
+    Val plane[PLANES];
+    for (int p = 0; p < planes; p++)
+        plane[p] = emit_load_bytes(e, emit_atc(e, from, p * k->arg[1].stride[last]), n);
+    for (int part = 0; part * bytes < n * planes; part++) {
+        int rest = n * planes - part * bytes;
+        emit_store_bytes(e, interleave(e, plane, planes, part), emit_atc(e, to, part * bytes),
+                         rest < bytes ? rest : bytes);
+    }
+}
+
+void emit_interleaved(QccEmit *e, const Val *at)
+{
+    const QccKernel *k = e->k;
+    int64_t planes = k->extent[k->rank - 1], n = k->extent[k->rank - 2];
+    int64_t bytes = 4 * (int64_t)e->lanes, whole = n / bytes * bytes;
+    if (whole) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), bytes, 0, NULL);
+        emit_pixels(e, emit_at(e, at[0], emit_mulc(e, l.i, planes)), emit_at(e, at[1], l.i),
+                    (int)bytes);
+        emit_loop_end(e, &l, NULL);
+    }
+    if (n > whole)
+        emit_pixels(e, emit_atc(e, at[0], whole * planes), emit_atc(e, at[1], whole),
+                    (int)(n - whole));
 }
