@@ -26,6 +26,7 @@ enum {
     BLOCK_COST = 12, /* addresses, branches, first loads of a block */
     AHEAD = 512,     /* instructions that a core looks ahead, */
     WAITING = 64,    /* and those of them that may wait for others */
+    BLOCKS = 4,      /* of vectors that are worth measuring */
     MAX_MR = 12,
     MAX_NR = 4,
     /* Tiles, as measured on Emerald Rapids. A multiply takes a cycle a pixel. */
@@ -385,7 +386,7 @@ static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
     offer(list, &blocks.variant[0]);
     if (tiles.n) offer(list, &tiles.variant[0]);
     offer_orders(list, &blocks.variant[0], p.pixels);
-    for (int i = 1; i < blocks.n; i++) offer(list, &blocks.variant[i]);
+    for (int i = 1; i < blocks.n && i < BLOCKS; i++) offer(list, &blocks.variant[i]);
 }
 
 /* Pixels of a block, at most `most`, that leave the least to do beside the sums: columns of A to

@@ -10,7 +10,7 @@
 void qcc_choose_variant(QccKernel *k, const QccTarget *t);
 
 /* Variants worth measuring, at most. */
-enum { QCC_CANDIDATES = 8 };
+enum { QCC_CANDIDATES = 12 };
 
 /* Variants that may be the fastest of a kernel, byte-identical all of them: the one of
  * qcc_choose_variant first, then others that the model finds nearly as good, at most `max`
