@@ -400,7 +400,8 @@ static int64_t depthwise_pixels(const QccKernel *k, int64_t most)
     }; /* issue slots; for a shorter block at the end */
     const QccContractShape *c = &k->u.contract;
     int64_t pixels = k->extent[2], best = 1, least = INT64_MAX;
-    for (int64_t mr = max_i64(1, min_i64(most, pixels)); mr > most / 2; mr--) {
+    most = max_i64(1, min_i64(most, pixels));
+    for (int64_t mr = most; mr > most / 2; mr--) {
         int64_t blocks = ceil_div(pixels, mr);
         int64_t columns = (pixels - blocks) * c->stride_w + blocks * c->kw;
         int64_t cost = columns * COLUMN + blocks * BLOCK + (pixels % mr ? OTHER_CODE : 0);
@@ -413,16 +414,21 @@ static int64_t depthwise_pixels(const QccKernel *k, int64_t most)
 
 static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarget *t)
 {
-    /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. */
+    /* Weights are shared by the pixels, and in fours of taps what A gives for them as well. Sums
+     * and weights that no register is left for cost more than they save, but for a few. */
+    enum { MOST = 16, HELD = 40 };
     QccQuads q;
     bool quads = qcc_depthwise_quads(k, t, &q);
-    int64_t most = quads && t->registers > 16 ? 8 : 4;
     int rows = quads && q.rows > 1 && k->extent[1] > 1 ? q.rows : 0;
-    const int64_t pixels[] = {most, 2 * most, most / 2};
+    int64_t most = 4, weights = quads ? q.columns * q.groups : 0;
+    if (quads && t->registers > 16)
+        most = (MOST + weights) * max_i64(1, rows) <= HELD ? MOST : MOST / 2;
+    const int64_t pixels[] = {most, most < MOST ? 2 * most : most / 2, most / 2};
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
         offer(list,
               &(QccVariant){.mr = (int)depthwise_pixels(k, pixels[i]), .nr = 1, .chunk = rows});
     offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, most), .nr = 1});
+    offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, min_i64(MOST, 2 * most)), .nr = 1});
 }
 
 static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)
