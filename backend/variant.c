@@ -43,6 +43,10 @@ enum {
     PASS_STEPS = 8,    /* K steps of a pass, at least */
     CARRYING = 12,     /* K steps over which the epilogue of a block is spread */
     CARRIED = 8,       /* pixels of it that go with one K step, at most */
+    LATE_STEPS = 3,    /* K steps, at most, that do not hide how long sums take to be stored */
+    PLAIN_UOPS = 5,    /* of an epilogue, for a vector: add, convert, multiply, convert, narrow */
+    FAR_BYTES = 10,    /* that come from beyond L2 in a cycle */
+    COLD_BYTES = 768 * 1024, /* weights of this size are not in L2 when a network comes back */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -126,40 +130,99 @@ static int64_t load_cost(int64_t bytes, int64_t times)
     return bytes <= L2_BYTES || times == 1 ? ROW_L2 : ROW_FAR;
 }
 
-/* Cycles of the whole kernel; settles which operand is read past L1. Either blocks pass over a
- * panel of B, which stays in L1, and read A anew for each panel: that pays for one tap only, others
- * find in L1 what the first one brought. Or panels pass over a block of A. */
-static int64_t tile_cost(QccKernel *k, const QccTarget *t)
+/* Instructions of a node on vectors, by the two ports that do them. */
+static int64_t node_uops(const QccKernel *k, const QccExprNode *node)
+{
+    switch (node->op) {
+    case QCC_EX_imm:
+    case QCC_EX_acc: return 0;
+    case QCC_EX_arg: {
+        /* Those that pixels share are loaded once. */
+        const QccKernelArg *arg = &k->arg[node->imm.i];
+        bool widens = arg->dtype != QCC_F32 && arg->dtype != QCC_I32;
+        return widens && (arg->stride[0] || arg->stride[1] || arg->stride[2]);
+    }
+    case QCC_EX_rne: return 2;
+    case QCC_EX_lut: return 8;
+    case QCC_EX_div:
+    case QCC_EX_sqrt: return 20;
+    default: return 1;
+    }
+}
+
+/* Of the epilogue of a vector of outputs, narrowing included. */
+static int64_t epilogue_uops(const QccKernel *k)
+{
+    int64_t n = 1;
+    for (int i = 0; k->epilogue && i < k->epilogue->n; i++)
+        n += node_uops(k, &k->epilogue->node[i]);
+    if (qcc_dtype_bits(k->arg[0].dtype) == 8) n -= 2; /* narrowing clamps as well */
+    return max_i64(n, 1);
+}
+
+/* Bytes of B for all panels. */
+static int64_t bytes_of_b(const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    return c->b_strided ? QCC_FOURS_DEPTH(c->ci) * k->extent[3] : qcc_pack_size(k, t);
+}
+
+/* What operands add to K steps. */
+typedef struct Rows {
+    int64_t a, b;    /* for a row of 64 bytes */
+    int64_t between; /* for all passes of a block: sums that are stored and loaded */
+} Rows;
+
+/* Settles which operand is read past L1. Either blocks pass over a panel of B, which stays in L1,
+ * and read A anew for each panel: that pays for one tap only, others find in L1 what the first one
+ * brought. Or panels pass over a block of A. */
+static Rows cost_of_rows(QccKernel *k, const QccTarget *t, const QccTiling *g, int64_t steps)
 {
     const QccContractShape *c = &k->u.contract;
     QccVariant *v = &k->variant;
-    QccTiling g = qcc_kernel_tiling(k);
-    int64_t steps = tile_steps(k), panels = qcc_kernel_panels(k, t->lanes);
+    int64_t panels = qcc_kernel_panels(k, t->lanes);
     int64_t taps = max_i64(1, c->kh * c->kw / (c->stride_h * c->stride_w));
     int64_t a = k->extent[0] * k->extent[1] * c->stride_h * k->extent[2] * c->stride_w * c->ci;
-    int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = qcc_pack_size(k, t);
-    if (c->b_strided) b = QCC_FOURS_DEPTH(c->ci) * k->extent[3];
-    int64_t times = panels, between = 0; /* a block of A is read; what passes cost */
+    int64_t a_block = v->mr * c->stride_w * c->kh * c->ci, b = bytes_of_b(k, t);
+    int64_t times = panels; /* a block of A is read */
+    Rows r = {0};
     if (v->chunk) {
         a_block = (int64_t)v->mr * v->chunk * QCC_TILE_BYTES;
-        times = min_i64(panels, g.group);
-        between = (steps / v->chunk - 1) * 2 * v->mr * v->nr * ROW_L2;
+        times = min_i64(panels, g->group);
+        r.between = (steps / v->chunk - 1) * 2 * v->mr * v->nr * ROW_L2;
     }
-    int64_t a_row, b_row;
     if (v->n_outer || panels == 1) {
-        a_row = ROW_L1 + (load_cost(a, panels) - ROW_L1) / taps;
-        b_row = load_cost(v->nr * steps * QCC_TILE_SIZE, g.blocks);
-        v->stream = taps == 1 && a_row > ROW_L1 ? QCC_STREAM_A : QCC_STREAM_NONE;
+        r.a = ROW_L1 + (load_cost(a, panels) - ROW_L1) / taps;
+        r.b = load_cost(v->nr * steps * QCC_TILE_SIZE, g->blocks);
+        v->stream = taps == 1 && r.a > ROW_L1 ? QCC_STREAM_A : QCC_STREAM_NONE;
     } else {
-        a_row = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * times : taps);
-        b_row = load_cost(b + a_block, g.blocks);
-        v->stream = b_row > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
+        r.a = ROW_L1 + (ROW_L2 - ROW_L1) / (a_block <= TILE_L1_BYTES ? taps * times : taps);
+        r.b = load_cost(b + a_block, g->blocks);
+        v->stream = r.b > ROW_L1 ? QCC_STREAM_B : QCC_STREAM_NONE;
     }
+    return r;
+}
+
+/* Cycles of the whole kernel; settles what follows from its blocks and their order. */
+static int64_t tile_cost(QccKernel *k, const QccTarget *t)
+{
+    QccVariant *v = &k->variant;
+    QccTiling g = qcc_kernel_tiling(k);
+    int64_t steps = tile_steps(k), panels = qcc_kernel_panels(k, t->lanes);
+    Rows rows = cost_of_rows(k, t, &g, steps);
     int64_t multiply = max_i64((int64_t)v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
-    int64_t step = multiply + v->mr * a_row + (int64_t)v->nr * QCC_TILE_ROWS * b_row;
-    int64_t epilogue = (int64_t)v->mr * v->nr * OUTPUT_COST / 2 * CYCLE;
-    int64_t block = max_i64(steps * step, epilogue) + between;
-    return g.blocks * panels * (block / CYCLE + TILE_BLOCK);
+    int64_t step = multiply + v->mr * rows.a + (int64_t)v->nr * QCC_TILE_ROWS * rows.b;
+    int64_t vectors = (int64_t)v->mr * v->nr, epilogue = vectors * epilogue_uops(k) / 2 * CYCLE;
+    v->late = !v->chunk && steps <= LATE_STEPS;
+    v->seeded = epilogue > steps * step * 3 / 4; /* it binds, or nearly */
+    if (v->seeded) epilogue -= vectors / 2 * CYCLE;
+    int64_t block = (max_i64(steps * step, epilogue) + rows.between) / CYCLE + TILE_BLOCK;
+    /* What of B comes from beyond L2 holds up what needs it, unless it was called for before; that
+     * counts where it is not little beside the multiplies. */
+    int64_t b = bytes_of_b(k, t), far = b / FAR_BYTES, all = g.blocks * panels * block;
+    if (b <= COLD_BYTES || 2 * far < all) return all;
+    v->ahead = v->n_outer;
+    return v->ahead ? max_i64(all, far) : max_i64(panels * block, far) + all - panels * block;
 }
 
 /* K steps of a pass, of which a block's part of A stays in L1; 0: no number of them divides all. */
@@ -208,7 +271,8 @@ static bool same(const QccVariant *a, const QccVariant *b)
 {
     return a->mr == b->mr && a->nr == b->nr && a->unroll == b->unroll && a->chunk == b->chunk &&
            a->n_outer == b->n_outer && a->tiles == b->tiles && a->flat == b->flat &&
-           a->spread == b->spread && a->stream == b->stream;
+           a->spread == b->spread && a->stream == b->stream && a->seeded == b->seeded &&
+           a->late == b->late && a->ahead == b->ahead;
 }
 
 static void offer(Candidates *c, const QccVariant *v)
@@ -339,14 +403,22 @@ static void settle_block(QccVariant *v, const Product *p, const QccKernel *k, co
     v->n_outer = again_a + b_bytes < again_b + a_bytes;
 }
 
-/* The same blocks of tiles with another operand loaded past L1, or none. */
-static void offer_streams(Candidates *list, const QccVariant *v)
+/* The chosen variant of tiles with other details than its blocks and order. */
+static void offer_details(Candidates *c, const QccKernel *k, const QccVariant *v)
 {
-    for (QccStream stream = QCC_STREAM_NONE; stream <= QCC_STREAM_B; stream++) {
-        QccVariant other = *v;
-        other.stream = stream;
-        offer(list, &other);
-    }
+    QccVariant other = *v;
+    other.stream = v->stream ? QCC_STREAM_NONE : v->n_outer ? QCC_STREAM_A : QCC_STREAM_B;
+    offer(c, &other);
+    other = *v;
+    other.ahead = v->n_outer && !v->ahead;
+    offer(c, &other);
+    if (v->chunk || tile_steps(k) > 2 * LATE_STEPS) return;
+    other = *v;
+    other.late = !v->late;
+    offer(c, &other);
+    other = *v;
+    other.seeded = !v->seeded;
+    offer(c, &other);
 }
 
 /* The same block in the other order, over longer and shorter chunks, and with more K steps in a
@@ -375,10 +447,12 @@ static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
     for (int i = 0; i < blocks.n; i++) settle_block(&blocks.variant[i], &p, k, t);
     if (qcc_tiles_fit(k, t)) rank_tiles(&tiles, k, t);
     /* Two issue slots are a cycle. */
-    bool by_tiles = tiles.n && tiles.cost[0] < k->extent[0] * k->extent[1] * blocks.cost[0] / 2;
+    int64_t lines = k->extent[0] * k->extent[1], vectors = lines * p.pixels * p.vectors;
+    int64_t by_blocks = lines * blocks.cost[0] + vectors * (epilogue_uops(k) - PLAIN_UOPS);
+    bool by_tiles = tiles.n && tiles.cost[0] < by_blocks / 2;
     if (by_tiles) {
         offer(list, &tiles.variant[0]);
-        offer_streams(list, &tiles.variant[0]);
+        offer_details(list, k, &tiles.variant[0]);
         offer(list, &blocks.variant[0]);
         for (int i = 1; i < tiles.n; i++) offer(list, &tiles.variant[i]);
         return;

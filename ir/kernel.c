@@ -203,8 +203,9 @@ void qcc_variant_print(QccBuf *buf, const QccVariant *v)
     qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s", v->mr, v->nr, v->unroll,
                    v->chunk, v->n_outer ? "n-outer" : "m-outer");
     if (v->tiles)
-        qcc_buf_printf(buf, " tiles %d%s spread %d%s", v->tiles, v->flat ? " flat" : "", v->spread,
-                       streams[v->stream]);
+        qcc_buf_printf(buf, " tiles %d%s spread %d%s%s%s%s", v->tiles, v->flat ? " flat" : "",
+                       v->spread, streams[v->stream], v->seeded ? " seeded" : "",
+                       v->late ? " late" : "", v->ahead ? " ahead" : "");
     qcc_buf_puts(buf, "\n");
 }
 

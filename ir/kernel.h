@@ -118,6 +118,10 @@ typedef struct QccVariant {
     int spread; /* pixels a K step whose epilogue the next block's K steps carry along; 0: each
                    block's epilogue stands behind it */
     QccStream stream; /* the operand that is loaded past L1 */
+    bool seeded;      /* sums begin with what the epilogue adds to them, where they can */
+    bool late;        /* with spread, not with passes: each block's epilogue stands behind the K
+                         steps of the block after the next one */
+    bool ahead;       /* not with passes: each block brings a part of B for the next panel near */
 } QccVariant;
 
 /* How the pixels of a kernel lie in tiles. Tile t of a line holds the `rows` positions from

@@ -120,6 +120,9 @@ static bool random_tiles(Case *c, const QccTarget *t)
         k->variant.spread += k->variant.spread == 0;
     }
     k->variant.stream = (QccStream)pick(c, QCC_STREAM_NONE, QCC_STREAM_B);
+    k->variant.seeded = pick(c, 0, 1);
+    k->variant.late = k->variant.spread > 0 && k->variant.chunk == 0 && pick(c, 0, 2) == 0;
+    k->variant.ahead = k->variant.chunk == 0 && pick(c, 0, 2) == 0;
     return true;
 }
 
@@ -162,6 +165,7 @@ static void random_contract(Case *c, const QccTarget *t)
     }
     int64_t outputs = pick(c, 1, pick(c, 0, 3) ? 40 : 140);
     if (in_passes && pick(c, 0, 1)) outputs = pick(c, 1, 500);
+    if (t->tiles && !deep && pick(c, 0, 1)) outputs = (outputs + 15) / 16 * 16; /* whole tiles */
     if (deep) {
         s->groups = outputs;
         s->ci = 1;

@@ -120,6 +120,8 @@ Val emit_widen(QccEmit *e, QccDtype dtype, Val elements);
 Val emit_load_wide(QccEmit *e, QccDtype dtype, Val p, int64_t step, int count);
 /* All lanes of a vector of LLVM type `type`, at an alignment. */
 Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);
+/* The line of memory at p will be read: it is brought into L2. p may lie anywhere. */
+void emit_prefetch(QccEmit *e, Val p);
 /* The first `count` bytes of a whole register of them (4 * lanes), as they lie in memory. */
 Val emit_load_bytes(QccEmit *e, Val p, int count);
 

@@ -144,3 +144,10 @@ Val emit_widen(QccEmit *e, QccDtype dtype, Val v)
     default: return v;
     }
 }
+
+void emit_prefetch(QccEmit *e, Val p)
+{
+    enum { READ = 0, INTO_L2 = 2, DATA = 1 };
+    Val arg[4] = {p, emit_i32(e, READ), emit_i32(e, INTO_L2), emit_i32(e, DATA)};
+    emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, arg, 4);
+}

@@ -14,7 +14,9 @@
  * giving them an address where nobody looks. No result is made twice, since it may lie where an
  * operand of the epilogue lay.
  *
- * (With spread 0 each block's epilogue stands behind its own K steps.)
+ * (With spread 0 each block's epilogue stands behind its own K steps.) Where K steps are few, the
+ * epilogue would wait for sums that have just been stored: with `late` it is that of the block
+ * before the one before, behind the multiplies.
  *
  * Where a block's part of A would not stay in L1, K is done in passes: a pass goes over a group of
  * panels, whose sums lie in memory from one pass to the next.
@@ -22,295 +24,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "backend/llvm/emit.h"
+#include "backend/llvm/product.h"
 
-enum {
-    SIDE = 4,         /* tiles of a block along one side, at most */
-    STRAIGHT = 4,     /* K steps that are written out */
-    PIXELS = 2,       /* of an iteration, where epilogues stand alone */
-    LANES = 16,       /* of a vector, columns of a tile, rows of a tile at most */
-    ROW_BYTES = 64,   /* of sums in a tile */
-    NOWHERE_SIZE = 8, /* bytes of a result at most */
-};
-
-typedef struct Product {
-    QccEmit *e;
-    const QccContractShape *c;
-    QccTiling g;
-    EmitTiles tiles;
-    int mt, nt;                    /* tiles of pixels, of channels, of a block */
-    int na, nb;                    /* tiles that hold A, B */
-    QccTileSteps run;              /* of one run of taps */
-    int64_t steps;                 /* along K */
-    int64_t pass;                  /* K steps of a pass over K; all, if there is one */
-    int64_t *at;                   /* of A: where a K step begins, in bytes from the first tap */
-    int64_t b_row, b_step, b_tile; /* of B: bytes from row to row of a tile, from one K step to the
-                                      next, from tile to tile of a K step */
-    Val table;                     /* the same, for loops; NULL: at[s] is s * at[1] */
-    int64_t carrying;              /* K steps that carry epilogues of the block before */
-    int64_t pixels;                /* of a block, and some that fill up */
-    Val sums;                      /* i32 [pixels][nt][16] of the block before */
-    Val parts;                     /* i32 [panels of a group][mr][nt][16] between passes */
-    Val place[QCC_KERNEL_ARGS]; /* ptr [pixels]: of each argument; NULL: does not vary by pixel */
-    Val nowhere;                /* where results go that are none */
-    const QccExpr *epilogue;
-    bool saturates; /* the epilogue leaves it to the store to clamp */
-} Product;
-
-/* Panels of output channels that are alike: full ones, or the last one. */
-typedef struct Panel {
-    int nv;               /* tiles, that is vectors, of channels */
-    int last;             /* channels of the last one */
-    int64_t first, count; /* panels */
-} Panel;
-
-/* A tile of pixels: which, and where. */
-typedef struct Place {
-    Val a;       /* of A, for its first row */
-    Val n, y, x; /* its first position; flat: y is 0 */
-    Val own;     /* its first row that is not its neighbour's; NULL: all are its own */
-    Val exists;  /* NULL: it does */
-} Place;
-
-typedef EmitOperand Kept[SIDE][QCC_KERNEL_ARGS];
-
-/* ---- addresses of pixels --------------------------------------------------------------------- */
-
-/* Tile `i` of a block. Behind the last tile of all it is the last one again. */
-static Place place_of(const Product *t, Val block, int i)
-{
-    QccEmit *e = t->e;
-    const QccContractShape *c = t->c;
-    int64_t tiles = t->g.lines * t->g.tiles, rows = t->g.rows;
-    Place p = {0};
-    Val tile = emit_addc(e, emit_mulc(e, block, t->mt), i);
-    if (tiles % t->mt) {
-        p.exists = LLVMBuildICmp(e->b, LLVMIntSLT, tile, emit_i64(e, tiles), "");
-        tile = emit_min(e, tile, emit_i64(e, tiles - 1));
-    }
-    Val line = emit_divc(e, tile, t->g.tiles);
-    Val first = emit_mulc(e, emit_modc(e, tile, t->g.tiles), rows);
-    p.x = first;
-    if (t->g.length % rows) {
-        p.x = emit_min(e, first, emit_i64(e, t->g.length - rows));
-        p.own = LLVMBuildSub(e->b, first, p.x, "");
-    }
-    p.n = t->g.pitch ? line : emit_divc(e, line, e->k->extent[1]);
-    p.y = t->g.pitch ? emit_i64(e, 0) : emit_modc(e, line, e->k->extent[1]);
-    Val a = emit_add(e, emit_mulc(e, p.n, c->a_n), emit_mulc(e, p.y, c->stride_h * c->a_h));
-    a = emit_add(e, a, emit_mulc(e, p.x, c->stride_w * c->a_w));
-    p.a = emit_at(e, emit_arg(e, 1), a);
-    return p;
-}
-
-/* 0, by, 2 * by, ... plus a scalar. */
-static Val count_up(QccEmit *e, Val from, int64_t by)
-{
-    Val v[LANES];
-    for (int i = 0; i < LANES; i++) v[i] = emit_i64(e, i * by);
-    return LLVMBuildAdd(e->b, emit_splat(e, from, LANES), LLVMConstVector(v, LANES), "");
-}
-
-/* Which of a tile's 16 rows are pixels of its own. x: their columns. */
-static Val owned(const Product *t, const Place *p, Val x)
-{
-    QccEmit *e = t->e;
-    LLVMBuilderRef b = e->b;
-    Val row = count_up(e, emit_i64(e, 0), 1), rows = emit_splat(e, emit_i64(e, t->g.rows), LANES);
-    Val yes = LLVMBuildICmp(b, LLVMIntSLT, row, rows, "");
-    if (p->own) {
-        Val own = LLVMBuildICmp(b, LLVMIntSGE, row, emit_splat(e, p->own, LANES), "");
-        yes = LLVMBuildAnd(b, yes, own, "");
-    }
-    if (p->exists) yes = LLVMBuildAnd(b, yes, emit_splat(e, p->exists, LANES), "");
-    if (!t->g.pitch) return yes;
-    Val end = emit_splat(e, emit_i64(e, e->k->extent[2]), LANES);
-    return LLVMBuildAnd(b, yes, LLVMBuildICmp(b, LLVMIntSLT, x, end, ""), "");
-}
-
-/* Bytes from argument a's first element to channel `channel` of its first pixel. */
-static Val to_channel(const Product *t, int a, Val channel)
-{
-    const QccKernelArg *arg = &t->e->k->arg[a];
-    return emit_mulc(t->e, channel, arg->stride[3] * emit_size(t->e, arg->dtype));
-}
-
-/* Where rows of no pixel read, or (the result) write. */
-static Val elsewhere(const Product *t, int a, Val channel)
-{
-    if (a == 0) return t->nowhere;
-    return emit_at(t->e, emit_arg(t->e, a), to_channel(t, a, channel));
-}
-
-static void store_places(const Product *t, int a, int64_t first, Val address)
-{
-    Val p = emit_atc(t->e, t->place[a], 8 * first);
-    LLVMSetAlignment(LLVMBuildStore(t->e->b, address, p), 8);
-}
-
-static Val as_number(QccEmit *e, Val p)
-{
-    return LLVMBuildPtrToInt(e->b, p, e->i64, "");
-}
-
-/* Writes down the addresses of a block's pixels, for its epilogue. */
-static void emit_places(const Product *t, const Place *tile, Val channel)
-{
-    QccEmit *e = t->e;
-    for (int i = 0; i < t->mt; i++) {
-        const Place *p = &tile[i];
-        Val x = count_up(e, p->x, 1), y = NULL;
-        if (t->g.pitch) {
-            /* In 32 bits, where a division by a number is a multiplication. */
-            Typ i32 = emit_vector(e->i32, LANES), i64 = emit_vector(e->i64, LANES);
-            Val pitch = emit_splat(e, emit_i32(e, t->g.pitch), LANES);
-            x = LLVMBuildTrunc(e->b, x, i32, "");
-            y = LLVMBuildUDiv(e->b, x, pitch, "");
-            x = LLVMBuildSub(e->b, x, LLVMBuildMul(e->b, y, pitch, ""), "");
-            x = LLVMBuildZExt(e->b, x, i64, "");
-            y = LLVMBuildZExt(e->b, y, i64, "");
-        }
-        Val yes = owned(t, p, x);
-        for (int a = 0; a < e->k->narg; a++) {
-            if (!t->place[a]) continue;
-            const int64_t *stride = e->k->arg[a].stride;
-            int64_t size = emit_size(e, e->k->arg[a].dtype);
-            Val at = emit_mulc(e, p->n, stride[0] * size);
-            at = emit_add(e, at, emit_mulc(e, p->y, stride[1] * size));
-            at = emit_at(e, emit_at(e, emit_arg(e, a), at), to_channel(t, a, channel));
-            Val address;
-            if (t->g.pitch) {
-                Val down = emit_splat(e, emit_i64(e, stride[1] * size), LANES);
-                Val right = emit_splat(e, emit_i64(e, stride[2] * size), LANES);
-                address = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, y, down, ""),
-                                       LLVMBuildMul(e->b, x, right, ""), "");
-                address = LLVMBuildAdd(e->b, address, emit_splat(e, as_number(e, at), LANES), "");
-            } else {
-                at = emit_at(e, at, emit_mulc(e, p->x, stride[2] * size));
-                address = count_up(e, as_number(e, at), stride[2] * size);
-            }
-            Val no = emit_splat(e, as_number(e, elsewhere(t, a, channel)), LANES);
-            store_places(t, a, i * t->g.rows, LLVMBuildSelect(e->b, yes, address, no, ""));
-        }
-    }
-}
-
-/* No pixel at all: what the first block takes for the one before it. */
-static void emit_no_places(const Product *t)
-{
-    QccEmit *e = t->e;
-    for (int a = 0; a < e->k->narg; a++) {
-        if (!t->place[a]) continue;
-        Val no = emit_splat(e, as_number(e, elsewhere(t, a, emit_i64(e, 0))), LANES);
-        for (int64_t i = 0; i < t->pixels; i += LANES) store_places(t, a, i, no);
-    }
-}
-
-/* ---- epilogue -------------------------------------------------------------------------------- */
-
-static bool is_read(const QccExpr *x, int a)
-{
-    for (int i = 0; x && i < x->n; i++)
-        if (x->node[i].op == QCC_EX_arg && x->node[i].imm.i == a) return true;
-    return false;
-}
-
-/* Loads the operands that all pixels share, for the channels from `channel` on. */
-static void keep_operands(const Product *t, const Panel *panel, Val channel, Kept kept)
-{
-    QccEmit *e = t->e;
-    const QccKernel *k = e->k;
-    for (int j = 0; j < panel->nv; j++) {
-        int count = j == panel->nv - 1 ? panel->last : LANES;
-        for (int a = k->nanchor + 1; a < k->narg; a++) {
-            EmitOperand *o = &kept[j][a];
-            int64_t step = k->arg[a].stride[3];
-            *o = (EmitOperand){.dtype = k->arg[a].dtype, .step = step};
-            if (t->place[a]) continue;
-            if (step == 0 && j > 0) {
-                *o = kept[0][a];
-                continue;
-            }
-            o->at = emit_at(e, emit_arg(e, a), to_channel(t, a, channel));
-            o->at = emit_atc(e, o->at, (int64_t)j * LANES * step * emit_size(e, o->dtype));
-            if (is_read(t->epilogue, a)) o->value = emit_load_wide(e, o->dtype, o->at, step, count);
-        }
-    }
-}
-
-/* The epilogue of pixel u of those that begin with number `pixel`. to: where its result lies. */
-static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel, int u, Val *to,
-                     Val *out)
-{
-    QccEmit *e = t->e;
-    const QccKernel *k = e->k;
-    Val at[QCC_KERNEL_ARGS] = {NULL};
-    for (int a = 0; a < k->narg; a++)
-        if (t->place[a])
-            at[a] = LLVMBuildLoad2(
-                e->b, e->ptr,
-                emit_atc(e, emit_at(e, t->place[a], emit_mulc(e, pixel, 8)), 8 * (int64_t)u), "");
-    Val sums = emit_at(e, t->sums, emit_mulc(e, pixel, (int64_t)t->nt * ROW_BYTES));
-    for (int j = 0; j < panel->nv; j++) {
-        EmitOperand operand[QCC_KERNEL_ARGS] = {0};
-        for (int a = k->nanchor + 1; a < k->narg; a++) {
-            operand[a] = kept[j][a];
-            if (t->place[a])
-                operand[a].at =
-                    emit_atc(e, at[a],
-                             (int64_t)j * LANES * operand[a].step * emit_size(e, operand[a].dtype));
-        }
-        Val acc = emit_load_vector(e, emit_vector(e->i32, LANES),
-                                   emit_atc(e, sums, (u * t->nt + j) * (int64_t)ROW_BYTES), 64);
-        int count = j == panel->nv - 1 ? panel->last : LANES;
-        out[j] = emit_expr(e, t->epilogue, operand, NULL, acc, count);
-    }
-    *to = at[0];
-}
-
-/* Pixels that are stored together: as many as fill a register of bytes. */
-static int together(const Panel *panel)
-{
-    return panel->nv == 2 ? 2 : 1;
-}
-
-/* The epilogue of n pixels from number pixel + u on, n no more than go together. */
-static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixel, int u, int n)
-{
-    QccEmit *e = t->e;
-    QccDtype dtype = e->k->arg[0].dtype;
-    int nv = panel->nv, bytes = (nv - 1) * LANES + panel->last;
-    Val to[2] = {NULL}, out[2 * SIDE] = {NULL};
-    for (int i = 0; i < n; i++)
-        evaluate(t, panel, kept, pixel, u + i, &to[i], out + (size_t)i * (size_t)nv);
-    if (!t->saturates) {
-        for (int i = 0; i < n; i++)
-            emit_store_run(e, dtype, out + (size_t)i * (size_t)nv, nv, to[i], panel->last);
-        return;
-    }
-    for (int i = n * nv; i < SIDE; i++) out[i] = out[i % nv]; /* anything: it is dropped */
-    Val packed = emit_saturate(e, dtype, out);
-    for (int i = 0; i < n; i++) emit_store_part(e, packed, i * nv * LANES, bytes, to[i]);
-}
-
-/* Part `part` of `parts` of n pixels. */
-static void emit_share(const Product *t, const Panel *panel, Kept kept, Val pixel, int n, int part,
-                       int parts)
-{
-    int unit = together(panel), units = (n + unit - 1) / unit;
-    for (int i = part * units / parts; i < (part + 1) * units / parts; i++)
-        emit_pixel(t, panel, kept, pixel, i * unit, n - i * unit < unit ? n - i * unit : unit);
-}
-
-/* The epilogue of pixels [from, to), alone. */
-static void emit_pixels(const Product *t, const Panel *panel, Kept kept, int64_t from, int64_t to)
-{
-    if (from >= to) return;
-    EmitLoop l;
-    emit_loop_begin(t->e, &l, emit_i64(t->e, from), emit_i64(t->e, to), PIXELS, 0, NULL);
-    emit_share(t, panel, kept, l.i, PIXELS, 0, 1);
-    emit_loop_end(t->e, &l, NULL);
-}
+enum { STRAIGHT = 4 }; /* K steps that are written out */
 
 /* ---- K steps --------------------------------------------------------------------------------- */
 
@@ -337,19 +53,51 @@ static void store_all_sums(const Product *t, const Panel *panel)
         for (int j = 0; j < panel->nv; j++) store_sums(t, t->sums, i, j);
 }
 
+/* What a block of tiles reads. */
+typedef struct Reads {
+    Val a[SIDE], b; /* of each tile of A, and of B */
+    Val seed;       /* what the sums of its channels begin with; NULL: zero */
+    Val ahead;      /* of B for the next panel, what this block is to bring near; NULL: nothing */
+} Reads;
+
 /* What goes along with a K step. */
 typedef struct Along {
     bool first; /* tiles get new sums: */
     Val to;     /* where those that they hold are stored; NULL: nobody wants them */
-    Val from;   /* where the new ones are loaded from; NULL: they are zero */
+    Val from;   /* where the new ones are loaded from; NULL: they are new sums */
     int pixels; /* epilogues: so many, from number `pixel` on */
     Val pixel;
     EmitOperand (*kept)[QCC_KERNEL_ARGS];
 } Along;
 
+/* New sums in a tile of channels j. */
+static void begin_sums(const Product *t, int acc, Val seed, int j)
+{
+    if (seed) /* a row for all pixels */
+        emit_tile_load(t->e, &t->tiles, acc, emit_atc(t->e, seed, (int64_t)j * ROW_BYTES), 0,
+                       false);
+    else
+        emit_tile_zero(t->e, &t->tiles, acc);
+}
+
+/* Rows of a tile of B that one block brings near for the next panel: all blocks together all. */
+static int64_t share_of_tile(const Product *t)
+{
+    return (QCC_TILE_ROWS + t->g.blocks - 1) / t->g.blocks;
+}
+
+/* Brings near what is this block's share of tile j of B for the next panel. */
+static void bring_near(const Product *t, Val ahead, int j)
+{
+    QccEmit *e = t->e;
+    int64_t rows = share_of_tile(t);
+    for (int64_t r = 0; r < rows; r++)
+        emit_prefetch(e, emit_atc(e, ahead, j * t->b_tile + r * t->b_row));
+}
+
 /* One K step. Of the longer side every tile is loaded where it is used first, and dropped after
  * its row or column; the shorter side is held. */
-static void emit_step(const Product *t, const Panel *panel, const Val *a, Val b, const Along *along)
+static void emit_step(const Product *t, const Panel *panel, const Reads *from, const Along *along)
 {
     QccEmit *e = t->e;
     QccStream stream = e->k->variant.stream;
@@ -366,24 +114,27 @@ static void emit_step(const Product *t, const Panel *panel, const Val *a, Val b,
             emit_tile_load(e, &t->tiles, acc, sums_of(t, along->from, i, j),
                            (int64_t)t->nt * ROW_BYTES, false);
         else if (along->first)
-            emit_tile_zero(e, &t->tiles, acc);
-        if (by_column ? i == 0 : slot < inner)
-            emit_tile_load(e, &t->tiles, bt, emit_atc(e, b, j * t->b_tile), t->b_row,
+            begin_sums(t, acc, from->seed, j);
+        if (by_column ? i == 0 : slot < inner) {
+            emit_tile_load(e, &t->tiles, bt, emit_atc(e, from->b, j * t->b_tile), t->b_row,
                            stream == QCC_STREAM_B);
+            if (from->ahead) bring_near(t, from->ahead, j);
+        }
         if (by_column ? slot < inner : j == 0)
-            emit_tile_load(e, &t->tiles, at, a[i], t->c->stride_w * t->c->a_w,
+            emit_tile_load(e, &t->tiles, at, from->a[i], t->c->stride_w * t->c->a_w,
                            stream == QCC_STREAM_A);
         emit_tile_multiply(e, &t->tiles, acc, at, bt);
-        emit_share(t, panel, along->kept, along->pixel, along->pixels, slot, slots);
+        emit_product_share(t, panel, along->kept, along->pixel, along->pixels, slot, slots);
     }
 }
 
-/* K step `s` (s + more, in a loop) of the block at a and b. */
-static void emit_step_at(const Product *t, const Panel *panel, const Val *a, Val b, Val s,
+/* K step `s` (s + more, in a loop) of a block. */
+static void emit_step_at(const Product *t, const Panel *panel, const Reads *block, Val s,
                          int64_t more, const Along *along)
 {
     QccEmit *e = t->e;
-    Val here[SIDE] = {NULL}, offset;
+    Reads here = *block;
+    Val offset;
     if (!s)
         offset = emit_i64(e, t->at[more]);
     else if (t->table)
@@ -391,31 +142,33 @@ static void emit_step_at(const Product *t, const Panel *panel, const Val *a, Val
                                 emit_at(e, t->table, emit_mulc(e, emit_addc(e, s, more), 8)), "");
     else
         offset = emit_mulc(e, emit_addc(e, s, more), t->at[1]);
-    for (int i = 0; i < t->mt; i++) here[i] = emit_at(e, a[i], offset);
-    Val weights = emit_at(e, b, s ? emit_mulc(e, s, t->b_step) : emit_i64(e, 0));
-    emit_step(t, panel, here, emit_atc(e, weights, more * t->b_step), along);
+    for (int i = 0; i < t->mt; i++) here.a[i] = emit_at(e, block->a[i], offset);
+    Val step = s ? emit_mulc(e, s, t->b_step) : emit_i64(e, 0);
+    here.b = emit_atc(e, emit_at(e, block->b, step), more * t->b_step);
+    if (block->ahead) here.ahead = emit_atc(e, emit_at(e, block->ahead, step), more * t->b_step);
+    emit_step(t, panel, &here, along);
 }
 
 /* K steps [from, to) with nothing along. */
-static void emit_steps(const Product *t, const Panel *panel, const Val *a, Val b, int64_t from,
+static void emit_steps(const Product *t, const Panel *panel, const Reads *block, int64_t from,
                        int64_t to)
 {
     QccEmit *e = t->e;
     const Along nothing = {0};
     int64_t n = e->k->variant.unroll > 0 ? e->k->variant.unroll : 1;
     if (to - from <= STRAIGHT) {
-        for (int64_t s = from; s < to; s++) emit_step_at(t, panel, a, b, NULL, s, &nothing);
+        for (int64_t s = from; s < to; s++) emit_step_at(t, panel, block, NULL, s, &nothing);
         return;
     }
     while ((to - from) % n) n--;
     EmitLoop l;
     emit_loop_begin(e, &l, emit_i64(e, from), emit_i64(e, to), n, 0, NULL);
-    for (int64_t s = 0; s < n; s++) emit_step_at(t, panel, a, b, l.i, s, &nothing);
+    for (int64_t s = 0; s < n; s++) emit_step_at(t, panel, block, l.i, s, &nothing);
     emit_loop_end(e, &l, NULL);
 }
 
 /* K steps [1, 1 + carrying), with epilogues of the block before. */
-static void emit_carrying(const Product *t, const Panel *panel, const Val *a, Val b, Kept kept)
+static void emit_carrying(const Product *t, const Panel *panel, const Reads *block, Kept kept)
 {
     QccEmit *e = t->e;
     int spread = e->k->variant.spread;
@@ -424,7 +177,7 @@ static void emit_carrying(const Product *t, const Panel *panel, const Val *a, Va
     emit_loop_begin(e, &l, emit_i64(e, 1), emit_i64(e, 1 + t->carrying), 1, 0, NULL);
     Along along = {.pixels = spread, .kept = kept};
     along.pixel = emit_mulc(e, emit_addc(e, l.i, -1), spread);
-    emit_step_at(t, panel, a, b, l.i, 0, &along);
+    emit_step_at(t, panel, block, l.i, 0, &along);
     emit_loop_end(e, &l, NULL);
 }
 
@@ -438,27 +191,27 @@ typedef struct Before {
 } Before;
 
 /* The K steps of one pass, and meanwhile the epilogue of the block before. */
-static void emit_pass(const Product *t, const Panel *panel, const Val *a, Val b, Val from,
+static void emit_pass(const Product *t, const Panel *panel, const Reads *block, Val from,
                       const Before *before)
 {
     QccEmit *e = t->e;
-    emit_step_at(t, panel, a, b, NULL, 0, &(Along){.first = true, .to = before->to, .from = from});
+    emit_step_at(t, panel, block, NULL, 0, &(Along){.first = true, .to = before->to, .from = from});
     if (!before->channel) {
-        emit_steps(t, panel, a, b, 1, t->pass);
+        emit_steps(t, panel, block, 1, t->pass);
         return;
     }
     LLVMBasicBlockRef join = before->whole ? emit_if_begin(e, before->whole) : NULL;
     Kept kept;
-    keep_operands(t, panel, before->channel, kept);
-    emit_carrying(t, panel, a, b, kept);
-    emit_pixels(t, panel, kept, t->carrying * e->k->variant.spread, t->pixels);
+    emit_product_operands(t, panel, before->channel, kept);
+    emit_carrying(t, panel, block, kept);
+    emit_product_pixels(t, panel, kept, t->carrying * e->k->variant.spread, t->pixels);
     if (join) {
         emit_if_end(e, join);
         join = emit_if_begin(e, LLVMBuildNot(e->b, before->whole, ""));
-        emit_steps(t, panel, a, b, 1, 1 + t->carrying);
+        emit_steps(t, panel, block, 1, 1 + t->carrying);
         emit_if_end(e, join);
     }
-    emit_steps(t, panel, a, b, 1 + t->carrying, t->pass);
+    emit_steps(t, panel, block, 1 + t->carrying, t->pass);
 }
 
 /* B of a block for the channels from `channel` on. */
@@ -471,20 +224,21 @@ static Val weights_at(const Product *t, const Place *tile, Val channel)
     return emit_at(e, emit_arg(e, 2), b);
 }
 
-/* One block: the tiles of pixels `tile`, channels from `channel` on. */
-static void emit_block(const Product *t, const Panel *panel, const Place *tile, Val channel,
-                       const Before *before)
+/* What block number `block` reads: the tiles of pixels `tile`, channels from `channel` on. */
+static Reads reads_of(const Product *t, const Place *tile, Val channel, Val block)
 {
     QccEmit *e = t->e;
-    Val a[SIDE], b = emit_opaque(e, weights_at(t, tile, channel));
-    for (int i = 0; i < t->mt; i++) a[i] = emit_opaque(e, tile[i].a);
-    emit_pass(t, panel, a, b, NULL, before);
-    emit_places(t, tile, channel);
-    if (before->channel) return;
-    Kept kept;
-    store_all_sums(t, panel);
-    keep_operands(t, panel, channel, kept);
-    emit_pixels(t, panel, kept, 0, t->pixels);
+    Val weights = weights_at(t, tile, channel);
+    Reads r = {.b = emit_opaque(e, weights)};
+    for (int i = 0; i < t->mt; i++) r.a[i] = emit_opaque(e, tile[i].a);
+    if (t->seed >= 0)
+        r.seed = emit_at(e, emit_arg(e, t->seed), emit_to_channel(t, t->seed, channel));
+    if (e->k->variant.ahead && block) {
+        Val next = emit_atc(e, weights, t->nt * t->b_tile);
+        next = emit_at(e, next, emit_mulc(e, block, share_of_tile(t) * t->b_row));
+        r.ahead = emit_opaque(e, next);
+    }
+    return r;
 }
 
 /* Pass number `pass` of K over the panels [from, to) of a group: of each the sums of an earlier
@@ -498,19 +252,20 @@ static void emit_panels(const Product *t, const Panel *panel, const Place *tile,
     EmitLoop l;
     emit_loop_begin(e, &l, from, to, 1, N, (Val[N]){before->channel, before->to, before->whole});
     Val channel = emit_mulc(e, l.i, (int64_t)t->nt * LANES);
-    Val steps = emit_mulc(e, pass, t->pass), a[SIDE];
+    Val steps = emit_mulc(e, pass, t->pass);
+    Reads reads = reads_of(t, tile, channel, NULL);
     for (int i = 0; i < t->mt; i++)
-        a[i] = emit_opaque(e, emit_at(e, tile[i].a, emit_mulc(e, steps, QCC_TILE_BYTES)));
-    Val b = emit_at(e, weights_at(t, tile, channel), emit_mulc(e, steps, t->b_step));
+        reads.a[i] = emit_opaque(e, emit_at(e, reads.a[i], emit_mulc(e, steps, QCC_TILE_BYTES)));
+    reads.b = emit_opaque(e, emit_at(e, reads.b, emit_mulc(e, steps, t->b_step)));
     Val part = emit_at(e, t->parts,
                        emit_mulc(e, LLVMBuildSub(e->b, l.i, from, ""),
                                  (int64_t)e->k->variant.mr * t->nt * ROW_BYTES));
-    emit_pass(t, panel, a, emit_opaque(e, b), first ? NULL : part,
+    emit_pass(t, panel, &reads, first ? NULL : part,
               &(Before){l.carry[CHANNEL], l.carry[TO], l.carry[WHOLE]});
     Val whole = LLVMBuildICmp(e->b, LLVMIntEQ, pass, emit_i64(e, t->steps / t->pass - 1), "");
     if (!first) {
         LLVMBasicBlockRef join = emit_if_begin(e, whole);
-        emit_places(t, tile, channel);
+        emit_product_places(t, tile, channel);
         emit_if_end(e, join);
     }
     emit_loop_end(e, &l, (Val[N]){channel, LLVMBuildSelect(e->b, whole, t->sums, part, ""), whole});
@@ -533,41 +288,117 @@ static void emit_group(const Product *t, const Panel *panel, const Place *tile, 
     before->channel = l.carry[CHANNEL]; /* its sums are whole */
 }
 
-/* The units [from, to) of some panels. They count panels (groups of them) first, or blocks. */
+/* A unit of work: a block of pixels, and its first panel. They count panels (groups of them) first,
+ * or blocks. */
+typedef struct Unit {
+    Val block, panel;
+    Place tile[SIDE];
+} Unit;
+
+static Unit unit_of(const Product *t, const Panel *panel, Val number)
+{
+    QccEmit *e = t->e;
+    bool n_outer = e->k->variant.n_outer;
+    int64_t groups = (panel->count + t->g.group - 1) / t->g.group;
+    Unit u = {.block = n_outer ? emit_modc(e, number, t->g.blocks) : emit_divc(e, number, groups)};
+    Val group = n_outer ? emit_divc(e, number, t->g.blocks) : emit_modc(e, number, groups);
+    u.panel = emit_addc(e, emit_mulc(e, group, t->g.group), panel->first);
+    for (int i = 0; i < t->mt; i++) u.tile[i] = emit_product_place(t, u.block, i);
+    return u;
+}
+
+static Val channel_of(const Product *t, Val panel)
+{
+    return emit_mulc(t->e, panel, (int64_t)t->nt * LANES);
+}
+
+/* All of a block's epilogue. */
+static void emit_epilogue(const Product *t, const Panel *panel, Val channel)
+{
+    Kept kept;
+    emit_product_operands(t, panel, channel, kept);
+    emit_product_pixels(t, panel, kept, 0, t->pixels);
+}
+
+/* One block: channels from `channel` on. */
+static void emit_block(const Product *t, const Panel *panel, const Unit *u, Val channel,
+                       const Before *before)
+{
+    Reads reads = reads_of(t, u->tile, channel, u->block);
+    emit_pass(t, panel, &reads, NULL, before);
+    emit_product_places(t, u->tile, channel);
+    if (before->channel) return;
+    store_all_sums(t, panel);
+    emit_epilogue(t, panel, channel);
+}
+
+/* The units [from, to) of some panels. */
 static void emit_blocks(const Product *t, const Panel *panel, Val from, Val to)
 {
     QccEmit *e = t->e;
-    bool over = e->k->variant.spread > 0, n_outer = e->k->variant.n_outer;
-    int64_t groups = (panel->count + t->g.group - 1) / t->g.group;
-    LLVMBasicBlockRef join = emit_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, from, to, ""));
+    bool over = e->k->variant.spread > 0;
     Val carry = emit_i64(e, 0);
-    if (over) emit_no_places(t);
+    if (over) emit_product_no_places(t);
     EmitLoop l;
     emit_loop_begin(e, &l, from, to, 1, over, &carry);
-    Val block = n_outer ? emit_modc(e, l.i, t->g.blocks) : emit_divc(e, l.i, groups);
-    Val number = n_outer ? emit_divc(e, l.i, t->g.blocks) : emit_modc(e, l.i, groups);
-    Val first = emit_addc(e, emit_mulc(e, number, t->g.group), panel->first);
-    Place tile[SIDE];
-    for (int i = 0; i < t->mt; i++) tile[i] = place_of(t, block, i);
+    Unit u = unit_of(t, panel, l.i);
     Before before = {0};
     if (over) before = (Before){.channel = l.carry[0], .to = t->sums};
     if (t->pass < t->steps) {
         before.whole = LLVMConstInt(e->i1, 1, false);
-        Val end =
-            emit_min(e, emit_addc(e, first, t->g.group), emit_i64(e, panel->first + panel->count));
-        emit_group(t, panel, tile, first, end, &before);
+        Val end = emit_i64(e, panel->first + panel->count);
+        end = emit_min(e, emit_addc(e, u.panel, t->g.group), end);
+        emit_group(t, panel, u.tile, u.panel, end, &before);
         carry = before.channel;
     } else {
-        carry = emit_mulc(e, first, (int64_t)t->nt * LANES);
-        emit_block(t, panel, tile, carry, &before);
+        carry = channel_of(t, u.panel);
+        emit_block(t, panel, &u, carry, &before);
     }
     emit_loop_end(e, &l, &carry);
-    if (over) {
-        Kept kept;
-        store_all_sums(t, panel);
-        keep_operands(t, panel, l.carry[0], kept);
-        emit_pixels(t, panel, kept, 0, t->pixels);
+    if (!over) return;
+    store_all_sums(t, panel);
+    emit_epilogue(t, panel, l.carry[0]);
+}
+
+/* The same, with epilogues two blocks late: sums and places are in turns those of the block before
+ * and of the one before that. */
+static void emit_late_blocks(const Product *t, const Panel *panel, Val from, Val to)
+{
+    enum { BEFORE, EARLIER, TURN, N }; /* channels of those blocks; the set of the earlier one */
+    QccEmit *e = t->e;
+    Val zero = emit_i64(e, 0), one = emit_i64(e, 1);
+    for (int i = 0; i < 2; i++) {
+        Product set = emit_product_set(t, emit_i64(e, i));
+        emit_product_no_places(&set);
     }
+    EmitLoop l;
+    emit_loop_begin(e, &l, from, to, 1, N, (Val[N]){zero, zero, zero});
+    Unit u = unit_of(t, panel, l.i);
+    Val channel = channel_of(t, u.panel);
+    Reads reads = reads_of(t, u.tile, channel, u.block);
+    Val turn = LLVMBuildSub(e->b, one, l.carry[TURN], "");
+    Product earlier = emit_product_set(t, l.carry[TURN]), before = emit_product_set(t, turn);
+    emit_step_at(t, panel, &reads, NULL, 0, &(Along){.first = true, .to = before.sums});
+    emit_steps(t, panel, &reads, 1, t->steps);
+    emit_epilogue(&earlier, panel, l.carry[EARLIER]);
+    emit_product_places(&earlier, u.tile, channel); /* this block's: the set is free */
+    emit_loop_end(e, &l, (Val[N]){channel, l.carry[BEFORE], turn});
+    before = emit_product_set(t, l.carry[TURN]);
+    emit_epilogue(&before, panel, l.carry[EARLIER]);
+    Product last = emit_product_set(t, LLVMBuildSub(e->b, one, l.carry[TURN], ""));
+    store_all_sums(&last, panel);
+    emit_epilogue(&last, panel, l.carry[BEFORE]);
+}
+
+/* Units of some panels, if there are any. */
+static void emit_range(const Product *t, const Panel *panel, Val from, Val to)
+{
+    QccEmit *e = t->e;
+    LLVMBasicBlockRef join = emit_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, from, to, ""));
+    if (e->k->variant.late)
+        emit_late_blocks(t, panel, from, to);
+    else
+        emit_blocks(t, panel, from, to);
     emit_if_end(e, join);
 }
 
@@ -582,15 +413,15 @@ static void emit_units(const Product *t)
     if (panels == 1 || rest == cols) {
         last.first = 0;
         last.count = panels;
-        emit_blocks(t, &last, e->begin, e->end);
+        emit_range(t, &last, e->begin, e->end);
         return;
     }
     Panel full = {.nv = t->nt, .last = LANES, .count = panels - 1};
     if (e->k->variant.n_outer) {
         Val end = emit_i64(e, full.count * t->g.blocks);
-        emit_blocks(t, &full, e->begin, emit_min(e, e->end, end));
-        emit_blocks(t, &last, LLVMBuildSub(e->b, emit_max(e, e->begin, end), end, ""),
-                    LLVMBuildSub(e->b, e->end, end, ""));
+        emit_range(t, &full, e->begin, emit_min(e, e->end, end));
+        emit_range(t, &last, LLVMBuildSub(e->b, emit_max(e, e->begin, end), end, ""),
+                   LLVMBuildSub(e->b, e->end, end, ""));
     } else {
         /* The last panel belongs to the last group, which may have no other. */
         int64_t groups = (panels + t->g.group - 1) / t->g.group;
@@ -600,8 +431,8 @@ static void emit_units(const Product *t)
             left_begin = LLVMBuildSub(e->b, e->begin, begin, "");
             left_end = LLVMBuildSub(e->b, e->end, end, "");
         }
-        emit_blocks(t, &full, left_begin, left_end);
-        emit_blocks(t, &last, begin, end);
+        emit_range(t, &full, left_begin, left_end);
+        emit_range(t, &last, begin, end);
     }
 }
 
@@ -653,6 +484,10 @@ static void walk_taps(Product *t)
     int64_t chunk = t->e->k->variant.chunk;
     t->pass = chunk > 0 ? chunk : t->steps;
     bool passes = t->pass < t->steps;
+    const QccVariant *v = &t->e->k->variant;
+    if (v->late && (passes || v->spread == 0))
+        qcc_emit_fail(t->e, QCC_ERROR_INTERNAL, "late epilogues of %lld K steps in passes of %lld",
+                      (long long)t->steps, (long long)t->pass);
     if (passes && (t->steps % t->pass || !even || t->at[1] != QCC_TILE_BYTES ||
                    t->e->k->variant.n_outer || t->e->k->variant.spread == 0 || t->g.group < 1))
         qcc_emit_fail(t->e, QCC_ERROR_INTERNAL, "%lld K steps in passes of %lld",
@@ -669,12 +504,21 @@ static void share_pixels(Product *t)
         if (t->carrying > t->pass - 1) t->carrying = t->pass - 1;
     }
     t->pixels = t->carrying * spread;
-    while (t->pixels < pixels) t->pixels += PIXELS;
+    t->at_once = t->nt == 1 ? TOGETHER : 2;
+    if (t->pixels < pixels) t->pixels = pixels;
 }
 
 static bool varies(const QccKernelArg *arg)
 {
     return arg->stride[0] != 0 || arg->stride[1] != 0 || arg->stride[2] != 0;
+}
+
+/* Whether tiles of sums may begin with an argument: i32 by channel, read by whole vectors. */
+static bool seeds(const QccKernel *k, int a)
+{
+    const QccKernelArg *arg = &k->arg[a];
+    return arg->dtype == QCC_I32 && arg->stride[3] == 1 && !varies(arg) &&
+           k->extent[3] % LANES == 0;
 }
 
 void emit_product(QccEmit *e)
@@ -685,19 +529,27 @@ void emit_product(QccEmit *e)
         k->arg[0].stride[3] != 1 || e->t->tiles == QCC_TILES_NONE)
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "this contraction cannot go by tiles");
     QccExpr raw;
-    t.saturates = emit_saturates(k->epilogue, k->arg[0].dtype, &raw);
-    t.epilogue = t.saturates ? &raw : k->epilogue;
+    QccExpr rest;
+    t.epilogue = k->epilogue;
+    t.seed = k->variant.seeded ? emit_addend(e, k->epilogue, &rest) : -1;
+    if (t.seed >= 0 && seeds(k, t.seed))
+        t.epilogue = &rest;
+    else
+        t.seed = -1;
+    t.saturates = emit_saturates(t.epilogue, k->arg[0].dtype, &raw);
+    if (t.saturates) t.epilogue = &raw;
     t.g = qcc_kernel_tiling(k);
     walk_taps(&t);
     walk_weights(&t);
     shape_tiles(&t);
     share_pixels(&t);
-    t.sums = emit_stack(e, t.pixels * t.nt * ROW_BYTES);
+    int64_t sets = k->variant.late ? 2 : 1;
+    t.sums = emit_stack(e, sets * emit_sums_size(&t));
     if (t.pass < t.steps) t.parts = emit_stack(e, t.g.group * k->variant.mr * t.nt * ROW_BYTES);
     t.nowhere = emit_stack(e, (int64_t)t.nt * LANES * NOWHERE_SIZE);
     for (int a = 0; a < k->narg; a++)
         if (a == 0 || (a > k->nanchor && varies(&k->arg[a])))
-            t.place[a] = emit_stack(e, (t.pixels + LANES) * 8);
+            t.place[a] = emit_stack(e, sets * emit_places_size(&t));
     emit_tiles_configure(e, &t.tiles);
     emit_units(&t);
     emit_tiles_release(e);

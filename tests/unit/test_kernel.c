@@ -109,12 +109,15 @@ static void check_text(void)
                               .tiles = 2,
                               .flat = true,
                               .spread = 3,
-                              .stream = QCC_STREAM_B};
+                              .stream = QCC_STREAM_B,
+                              .seeded = true,
+                              .late = true,
+                              .ahead = true};
     buf.len = 0;
     qcc_kernel_print(&buf, k, true);
-    ck_assert_str_eq(
-        buf.data + sizeof conv_text - 1,
-        "variant mr 28 nr 2 unroll 4 chunk 0 m-outer tiles 2 flat spread 3 stream b\n");
+    ck_assert_str_eq(buf.data + sizeof conv_text - 1,
+                     "variant mr 28 nr 2 unroll 4 chunk 0 m-outer tiles 2 flat spread 3 stream b "
+                     "seeded late ahead\n");
     buf.len = 0;
     qcc_kernel_title(&buf, k);
     ck_assert_str_eq(buf.data, "conv 1x7x9x20 k3x2 u8");
@@ -207,6 +210,9 @@ static void check_same(const QccVariant *a, const QccVariant *b)
     ck_assert_int_eq(a->flat, b->flat);
     ck_assert_int_eq(a->spread, b->spread);
     ck_assert_int_eq(a->stream, b->stream);
+    ck_assert_int_eq(a->seeded, b->seeded);
+    ck_assert_int_eq(a->late, b->late);
+    ck_assert_int_eq(a->ahead, b->ahead);
 }
 
 static void check_variant(const QccKernel *k, const QccTarget *t, const QccVariant *v,
@@ -300,6 +306,34 @@ START_TEST(test_measured_variants)
 }
 END_TEST
 
+/* What hides an epilogue that binds, and weights that come from memory; and neither where the
+ * multiplies bind and weights stay in L2. */
+static void check_tile_details(const QccTarget *t)
+{
+    static const struct {
+        int64_t side, n, taps, ci;
+        bool seeded, late, ahead;
+    } conv[] = {{56, 256, 1, 64, true, true, false},    {112, 96, 1, 16, true, true, false},
+                {14, 256, 3, 256, false, false, false}, {56, 64, 3, 64, false, false, false},
+                {7, 512, 3, 512, false, false, true},   {7, 2048, 1, 512, false, false, true}};
+    for (size_t i = 0; i < sizeof conv / sizeof *conv; i++) {
+        int64_t space[4] = {1, conv[i].side, conv[i].side, conv[i].n};
+        QccKernel *k = make_conv(space, conv[i].taps, conv[i].taps, conv[i].ci, 1, false);
+        k->arg[0].dtype = QCC_U8;
+        QccExpr *e = k->epilogue;
+        k->arg[k->narg++] = (QccKernelArg){.dtype = QCC_F32, .stride = {0, 0, 0, 1}};
+        int v = qcc_expr_op2(e, QCC_EX_mul, qcc_expr_cvt(e, QCC_EX_F32, e->result),
+                             qcc_expr_arg(e, 4, QCC_EX_F32));
+        v = qcc_expr_op2(e, QCC_EX_max, qcc_expr_cvt(e, QCC_EX_I32, v), qcc_expr_i32(e, 0));
+        e->result = qcc_expr_op2(e, QCC_EX_min, v, qcc_expr_i32(e, 255));
+        qcc_choose_variant(k, t);
+        ck_assert_int_gt(k->variant.tiles, 0);
+        ck_assert_int_eq(k->variant.seeded, conv[i].seeded);
+        ck_assert_int_eq(k->variant.late, conv[i].late);
+        ck_assert_int_eq(k->variant.ahead, conv[i].ahead);
+    }
+}
+
 /* The blocks, and the operand read past L1, that were measured to be the best (u8 x i8 to u8 on
  * Emerald Rapids); products of few pixels are no work for tiles. */
 static void check_measured_tiles(void)
@@ -322,6 +356,7 @@ static void check_measured_tiles(void)
         ck_assert_int_eq(k->variant.nr, product[i].nr);
         ck_assert_int_eq(k->variant.stream, product[i].stream);
     }
+    check_tile_details(t);
     /* A row of 56 pixels is four tiles of 14; 7 x 7 pixels with a halo are one row of 61. */
     QccKernel *wide = make_conv((int64_t[]){1, 56, 56, 128}, 3, 3, 64, 1, false);
     qcc_choose_variant(wide, t);
