@@ -3,6 +3,7 @@
  * CONTRACT, cols = nr*lanes, per group of channels, per panel of cols outputs, per run of taps:
  *   f32:          for each element e:       w[e] of each column            f32[cols]
  *   i8, VNNI:     for each four e..e+3:     w[e..e+3] of each column       i8[cols][4]
+ *                 columns in pairs of fours:  w[e..e+7] of each              i8[columns][8]
  *   i8, MADD16:   for each four e..e+3:     (w[e], w[e+2]) of each column  i16[cols][2]
  *                                           (w[e+1], w[e+3]) likewise      i16[cols][2]
  *   i8, tiles:    for each 16 outputs, run of taps and 64 bytes of it, 16 times:
@@ -59,6 +60,20 @@ void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length)
     bool whole_row = c->kw > 1 && c->dil_w == 1 && c->groups == 1 && c->a_w == c->ci;
     *runs = whole_row ? c->kh : c->kh * c->kw;
     *length = whole_row ? c->kw * c->ci : c->ci;
+}
+
+int64_t qcc_paired_columns(const QccKernel *k, const QccTarget *t)
+{
+    enum { STEPS = 12, VECTORS = 8 }; /* fewer K steps, more vectors: not worth the code */
+    int64_t outputs = k->extent[3] / k->u.contract.groups, runs, length;
+    assert(k->anchor == QCC_ANCHOR_CONTRACT);
+    if (k->arg[2].dtype != QCC_I8 || t->dot != QCC_DOT_VNNI) return outputs;
+    if (k->variant.tiles || k->u.contract.b_strided) return outputs;
+    qcc_contract_runs(k, &runs, &length);
+    int64_t steps = (length + 3) / 4, last = outputs % t->lanes;
+    bool half = last > 0 && last <= t->lanes / 2;
+    if (!half || steps % 2 || runs * steps < STEPS || outputs > VECTORS * t->lanes) return outputs;
+    return outputs - last;
 }
 
 bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q)
@@ -125,15 +140,26 @@ static float *pack_panel_f32(float *out, const Shape *s, const float *w, int64_t
     return out;
 }
 
-static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int64_t valid)
+/* Bytes of one K step, of column j from w + j*depth on. From column `paired` on, those of an odd
+ * step stand beside those of the step before. */
+static void pack_step(int8_t *out, const Shape *s, const int8_t *w, int64_t valid, int64_t paired,
+                      int64_t odd, size_t bytes)
 {
-    int64_t depth = s->runs * s->length, whole = s->length & -4;
+    int64_t depth = s->runs * s->length, j = 0;
+    for (; j < valid && j < paired; j++) memcpy(out + 4 * j, w + j * depth, bytes);
+    out -= odd * 4 * (s->cols - 1);
+    for (; j < valid; j++) memcpy(out + 4 * (2 * j - paired), w + j * depth, bytes);
+}
+
+static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int64_t valid,
+                               int64_t paired)
+{
+    int64_t whole = s->length & -4;
     for (int64_t r = 0; r < s->runs; r++, w += s->length) {
         for (int64_t e = 0; e < whole; e += 4, out += 4 * s->cols)
-            for (int64_t j = 0; j < valid; j++) memcpy(out + 4 * j, w + j * depth + e, 4);
+            pack_step(out, s, w + e, valid, paired, e / 4 % 2, 4);
         if (whole == s->length) continue;
-        for (int64_t j = 0; j < valid; j++)
-            memcpy(out + 4 * j, w + j * depth + whole, (size_t)(s->length - whole));
+        pack_step(out, s, w + whole, valid, paired, whole / 4 % 2, (size_t)(s->length - whole));
         out += 4 * s->cols;
     }
     return out;
@@ -201,7 +227,7 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
         pack_tiles(out, &s, w);
         return;
     }
-    int64_t depth = s.runs * s.length;
+    int64_t depth = s.runs * s.length, paired = qcc_paired_columns(k, t);
     for (int64_t g = 0; g < c->groups; g++) {
         for (int64_t p = 0; p < s.panels; p++) {
             int64_t first = g * s.outputs + p * s.cols;
@@ -210,7 +236,8 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
             if (f32)
                 out = pack_panel_f32(out, &s, (const float *)w + first * depth, valid);
             else if (t->dot == QCC_DOT_VNNI)
-                out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid);
+                out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid,
+                                      paired - p * s.cols);
             else
                 out = pack_panel_madd16(out, &s, (const int8_t *)w + first * depth, valid);
         }

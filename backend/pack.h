@@ -6,6 +6,8 @@
  *   i8, VNNI:    4 bytes a column
  *   i8, MADD16:  bytes 0 and 2 as two i16 a column, for all columns; then bytes 1 and 3 likewise
  *   f32:         one f32 a column
+ * With VNNI, columns that fill at most half of the last vector may have two groups of 4 bytes side
+ * by side, in the place of the first one; that of the second is zero (qcc_paired_columns).
  * With tiles (variant.tiles), 16 columns after 16 in the place of panels; of each run, 64 bytes
  * after 64, a tile of 1 KiB: for each 4 bytes of the 64 the 16 columns side by side, 4 bytes a
  * column. Tails of runs and of channels are filled with zeros. DEPTHWISE: see pack.c.
@@ -24,6 +26,10 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w);
 /* Runs of A that are contiguous: how many per output, and the elements of one. All kx and c of one
  * ky, where dil_w and groups are 1 and pixels lie side by side (a_w is ci); else the c of a tap. */
 void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length);
+
+/* The output of a group from which on columns have the weights of two K steps side by side, so that
+ * one multiply does both; without such, the number of a group's outputs. */
+int64_t qcc_paired_columns(const QccKernel *k, const QccTarget *t);
 
 /* DEPTHWISE of bytes with VNNI: taps in fours that stand below each other in a column of taps (kh
  * is 1: side by side), so that neighbouring pixels share what A gives for them. */

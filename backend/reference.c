@@ -129,6 +129,8 @@ static int64_t weight_at(const Run *r, const int64_t *index, int64_t o, int64_t 
     if (f32) return (run * length + e) * cols + col;
     if (k->variant.tiles) return qcc_tile_weight(runs, length, o, (tap * s->ci + c) / length, e);
     int64_t four = (run * ((length + 3) / 4) + e / 4) * cols * 4;
+    int64_t paired = o % outputs - qcc_paired_columns(k, r->t), odd = e / 4 % 2;
+    if (paired >= 0) return four + (col + paired + odd - odd * cols) * 4 + e % 4;
     if (r->t->dot == QCC_DOT_VNNI) return four + col * 4 + e % 4;
     return four + e % 2 * cols * 2 + col * 2 + e % 4 / 2;
 }

@@ -10,6 +10,9 @@
  * A is read where it lies: the taps are offsets, no copy is made. One skeleton serves every ISA and
  * type; what a K step is, is a row of `dots`. Blocks never overlap, not even to fill up the last
  * one, because the result may lie where an operand of the epilogue lay.
+ *
+ * Where the last vector of outputs is at most half full, it takes two K steps at once (its weights
+ * stand in pairs, see pack.h): its sums are those of even and of odd steps, which are added behind.
  */
 #include <assert.h>
 
@@ -37,6 +40,7 @@ struct Contract {
     int64_t chunk, chunks;       /* pixels; chunks of a row */
     int64_t runs, length, steps; /* runs of contiguous taps, elements and K steps of one */
     int64_t b_step;              /* bytes of B per K step */
+    bool pairs;                  /* the last vector of a group takes two K steps at once */
 };
 
 /* Where a unit or a block of it begins. */
@@ -129,6 +133,42 @@ static const Dot dots_fours[] = {
 static const Dot dots_f32[] = {
     [false] = {1, 1, 30, dot_f32}, [true] = {1, 1, 1, dot_f32}}; /* by target.fma */
 
+static bool takes_pairs(const Contract *t, int last)
+{
+    return t->pairs && last <= t->e->lanes / 2;
+}
+
+/* Two K steps of the last vector, from step number s on. */
+static void emit_step_pair(const Contract *t, Val a, Val b, int64_t s, int mr, int nv, Val *acc)
+{
+    QccEmit *e = t->e;
+    Typ vector = emit_vector(e->i32, e->lanes);
+    int64_t pixel = t->c->stride_w * t->c->a_w;
+    int64_t offset = s * t->b_step + (int64_t)(nv - 1) * 4 * e->lanes;
+    Val weights = emit_load_vector(e, vector, emit_atc(e, b, offset), 4);
+    for (int i = 0; i < mr; i++) {
+        Val two = emit_load_vector(e, e->i64, emit_atc(e, a, i * pixel + s * 4), 1);
+        Val x = LLVMBuildBitCast(e->b, emit_splat(e, two, e->lanes / 2), vector, "");
+        Val *sum = &acc[i * nv + nv - 1];
+        *sum = emit_quad(e, *sum, x, weights);
+    }
+}
+
+/* Sums of even and odd steps side by side become those of `last` columns. */
+static Val emit_join_pairs(const Contract *t, Val sums)
+{
+    QccEmit *e = t->e;
+    Val even[16], odd[16];
+    for (int i = 0; i < e->lanes; i++) {
+        even[i] = emit_i32(e, 2 * i % e->lanes);
+        odd[i] = emit_i32(e, 2 * i % e->lanes + 1);
+    }
+    unsigned n = (unsigned)e->lanes;
+    return LLVMBuildAdd(e->b,
+                        LLVMBuildShuffleVector(e->b, sums, sums, LLVMConstVector(even, n), ""),
+                        LLVMBuildShuffleVector(e->b, sums, sums, LLVMConstVector(odd, n), ""), "");
+}
+
 /* `n` K steps from the addresses a and b on, for mr pixels and nv vectors, the last of B with
  * `last` columns that exist. */
 static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int nv, int last,
@@ -137,10 +177,13 @@ static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int n
     QccEmit *e = t->e;
     Typ vector = emit_vector(e->i32, e->lanes);
     int64_t pixel = t->c->stride_w * t->c->a_w * t->element;
+    bool pairs = takes_pairs(t, last);
+    int whole = nv - pairs;
     for (int64_t s = 0; s < n; s++) {
         Val bv[2 * EMIT_CARRY];
+        if (pairs && s % 2 == 0) emit_step_pair(t, a, b, s, mr, nv, acc);
         for (int h = 0; h < t->dot->b_vectors; h++)
-            for (int j = 0; j < nv; j++) {
+            for (int j = 0; j < whole; j++) {
                 int64_t offset = s * t->b_step + (int64_t)(h * t->nr + j) * 4 * e->lanes;
                 Val at = emit_atc(e, b, offset);
                 if (t->c->b_strided && j == nv - 1)
@@ -148,10 +191,10 @@ static void emit_steps(const Contract *t, Val a, Val b, int64_t n, int mr, int n
                 else
                     bv[h * nv + j] = emit_load_vector(e, vector, at, 4);
             }
-        for (int i = 0; i < mr; i++) {
+        for (int i = 0; i < mr && whole > 0; i++) {
             Val at = emit_atc(e, a, i * pixel + s * t->dot->a_elements * t->element);
             Val x = emit_load_vector(e, e->i32, at, (int)t->element);
-            t->dot->multiply(e, x, bv, nv, nv, &acc[(size_t)i * (size_t)nv]);
+            t->dot->multiply(e, x, bv, nv, whole, &acc[(size_t)i * (size_t)nv]);
         }
     }
 }
@@ -166,8 +209,9 @@ typedef struct Walk {
 static Walk walk_of(const Contract *t)
 {
     const QccContractShape *c = t->c;
-    int64_t n = t->e->k->variant.unroll > 0 ? t->e->k->variant.unroll : 1;
-    while (t->steps % n) n--;
+    int64_t least = t->pairs ? 2 : 1, n = t->e->k->variant.unroll;
+    if (n < least) n = least;
+    while (t->steps % n || n % least) n--;
     Walk w = {.n = n, .per_run = t->steps / n, .runs_per_row = t->runs == c->kh ? 1 : c->kw};
     int64_t run = t->steps * t->dot->a_elements, tap = c->dil_w * c->a_w;
     w.to_run = (tap - run) * t->element;
@@ -242,7 +286,18 @@ static void emit_block(const Contract *t, const Place *p, int mr, int nv, int la
     QccEmit *e = t->e;
     Val acc[EMIT_CARRY];
     const QccExpr *epilogue = emit_block_start(e, p->at, acc, mr, nv, last);
+    Val start[EMIT_CARRY];
+    bool pairs = takes_pairs(t, last);
+    for (int i = 0; i < mr && pairs; i++) {
+        Val *sum = &acc[i * nv + nv - 1];
+        start[i] = *sum;
+        *sum = LLVMConstNull(LLVMTypeOf(*sum));
+    }
     emit_sum(t, p->a, p->b, mr, nv, last, acc);
+    for (int i = 0; i < mr && pairs; i++) {
+        Val *sum = &acc[i * nv + nv - 1];
+        *sum = LLVMBuildAdd(e->b, emit_join_pairs(t, *sum), start[i], "");
+    }
     emit_block_epilogue(e, epilogue, p->at, acc, mr, nv, last);
 }
 
@@ -368,6 +423,7 @@ void emit_contract(QccEmit *e)
     t.chunks = (ow + t.chunk - 1) / t.chunk;
     qcc_contract_runs(k, &t.runs, &t.length);
     t.steps = (t.length + t.dot->a_elements - 1) / t.dot->a_elements;
+    t.pairs = qcc_paired_columns(k, e->t) < t.outputs;
     t.b_step = c->b_strided ? c->b_k * t.element : t.cols * 4 * t.dot->b_vectors;
 
     EmitLoop l;

@@ -404,8 +404,9 @@ static void put(double *w, bool exists, int64_t at, double x)
         ck_assert_double_eq(x, 0);
 }
 
+/* paired: from which column on two steps stand side by side. */
 static void read_panel(Reader *in, const QccKernel *k, const QccTarget *t, int64_t first,
-                       int64_t valid, double *w)
+                       int64_t valid, int64_t paired, double *w)
 {
     int64_t runs, length, cols = (int64_t)k->variant.nr * t->lanes;
     qcc_contract_runs(k, &runs, &length);
@@ -424,16 +425,19 @@ static void read_panel(Reader *in, const QccKernel *k, const QccTarget *t, int64
             for (int h = 0; h < halves; h++)
                 for (int64_t j = 0; j < cols; j++)
                     for (int b = 0; b < 4 / halves; b++) {
-                        int64_t byte = e + order[h * 2 + b];
-                        put(w, j < valid && byte < length,
-                            (first + j) * depth + run * length + byte, next(in));
+                        int64_t byte = e + order[h * 2 + b], column = j;
+                        bool exists = j < paired || e % 8 == 0;
+                        if (j >= paired) byte += 4 * ((j - paired) % 2);
+                        if (j >= paired) column = paired + (j - paired) / 2;
+                        exists &= column < valid && byte < length;
+                        put(w, exists, (first + column) * depth + run * length + byte, next(in));
                     }
     }
 }
 
 static void check_pack(void)
 {
-    int n;
+    int n, in_pairs = 0;
     const QccTarget *targets = qcc_targets(&n);
     QccRandom r;
     qcc_random_init(&r, 11);
@@ -463,13 +467,16 @@ static void check_pack(void)
         qcc_pack(packed, k, t, w);
         ck_assert_int_eq(packed[size], 77);
         Reader in = {packed, f32 ? 4 : t->dot == QCC_DOT_VNNI ? 1 : 2};
+        int64_t paired = qcc_paired_columns(k, t);
+        in_pairs += paired < per;
         for (int64_t g = 0; g < groups; g++)
             for (int64_t first = 0; first < per; first += cols)
                 read_panel(&in, k, t, g * per + first, per - first < cols ? per - first : cols,
-                           got);
+                           paired - first, got);
         ck_assert_ptr_eq(in.at, packed + size);
         ck_assert_mem_eq(got, want, (size_t)count * 8);
     }
+    ck_assert_int_gt(in_pairs, 5);
 }
 START_TEST(test_pack)
 {
