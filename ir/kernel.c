@@ -133,7 +133,8 @@ static int64_t anchor_elements(const QccKernel *k, int i)
     if (i == 1)
         return e[0] * touched(e[1], c->kh, c->stride_h) * touched(e[2], c->kw, c->stride_w) *
                c->groups * c->ci;
-    return (c->b_strided && c->b_n ? e[0] : 1) * e[3] * c->kh * c->kw * c->ci;
+    int64_t own = c->b_strided ? (c->b_n ? e[0] : 1) * (c->b_h ? e[1] : 1) : 1;
+    return own * e[3] * c->kh * c->kw * c->ci;
 }
 
 int64_t qcc_kernel_bytes(const QccKernel *k)

@@ -138,6 +138,14 @@ static void clear_past_depth(Case *c)
               4 * (i % e[3]) + x % 4] = 0;
 }
 
+/* One of those that tuning would try. */
+static void choose_candidate(Case *c, const QccTarget *t)
+{
+    QccVariant list[QCC_CANDIDATES];
+    int n = qcc_variant_candidates(&c->k, t, list, QCC_CANDIDATES);
+    c->k.variant = list[pick(c, 0, n - 1)];
+}
+
 static void random_contract(Case *c, const QccTarget *t)
 {
     QccKernel *k = &c->k;
@@ -202,7 +210,7 @@ static void random_contract(Case *c, const QccTarget *t)
     c->weights = c->buffer[2].data;
     if (strided && !f32) clear_past_depth(c);
     random_epilogue(c, f32);
-    qcc_choose_variant(k, t);
+    choose_candidate(c, t);
     if (pick(c, 0, 1)) return;
     if (t->tiles && random_tiles(c, t)) return;
     k->variant.mr = (int)pick(c, 1, 6);
@@ -245,7 +253,7 @@ static void random_pool(Case *c, const QccTarget *t)
     k->narg = 1;
     add_operand(c, dtype, k->extent[0] * s->a_n - (s->a_w - k->extent[3]), 0);
     random_epilogue(c, qcc_dtype_is_float(dtype));
-    qcc_choose_variant(k, t);
+    choose_candidate(c, t);
 }
 
 /* Strides of an argument over the index space: each dimension broadcast, dense in some order, or

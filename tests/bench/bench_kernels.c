@@ -143,8 +143,10 @@ static void make_conv(const Making *m)
 static void make_matmul(const Making *m)
 {
     const Layer *l = m->l;
-    bool batched = l->op == BATCHED, f32 = m->f32 || batched;
+    bool batched = l->op == BATCHED, f32 = m->f32;
     int64_t n = batched ? l->w : 1;
+    /* Bytes of the run lie in fours of a column. */
+    int64_t rows = f32 ? l->c : QCC_FOURS_DEPTH(l->c) / 4, row = f32 ? l->k : 4 * (int64_t)l->k;
     set_space(m->k, QCC_ANCHOR_CONTRACT, 4, (int64_t[]){n, 1, l->h, l->k});
     m->k->u.contract = (QccContractShape){.kh = 1,
                                           .kw = 1,
@@ -157,16 +159,13 @@ static void make_matmul(const Making *m)
                                           .a_n = batched ? (int64_t)l->h * l->c : 0,
                                           .a_w = l->c,
                                           .b_strided = batched,
-                                          .b_n = batched ? (int64_t)l->c * l->k : 0,
-                                          .b_k = batched ? l->k : 0};
+                                          .b_n = batched ? rows * row : 0,
+                                          .b_k = batched ? row : 0};
     m->k->nanchor = 2;
     add_arg(m->k, f32 ? QCC_F32 : QCC_U8, ALL);
     m->k->arg[m->k->narg++].dtype = f32 ? QCC_F32 : QCC_U8;
     m->k->arg[m->k->narg++].dtype = f32 ? QCC_F32 : QCC_I8;
-    if (batched)
-        m->e->result = qcc_expr_acc(m->e, QCC_EX_F32);
-    else
-        finish_sums(m);
+    finish_sums(m);
 }
 
 static void make_pool(const Making *m)
@@ -488,8 +487,8 @@ static int by_value(const void *a, const void *b)
 /* Whether the layer's numbers are bytes or f32. */
 static bool has_two_types(LayerOp op)
 {
-    return op == CONV || op == DEPTHWISE || op == MATMUL || op == MAXPOOL || op == AVGPOOL ||
-           op == ADD || op == SCALE;
+    return op == CONV || op == DEPTHWISE || op == MATMUL || op == BATCHED || op == MAXPOOL ||
+           op == AVGPOOL || op == ADD || op == SCALE;
 }
 
 static void bench_layers(void *user)
@@ -500,7 +499,7 @@ static void bench_layers(void *user)
         const Layer *l = &layers[i];
         bool two = has_two_types(l->op);
         if (!(l->networks & b->o->networks)) continue;
-        if (!two || !type || strcmp(type, "int8") == 0) bench_layer(b, l, l->op == BATCHED);
+        if (!two || !type || strcmp(type, "int8") == 0) bench_layer(b, l, false);
         if (two && (!type || strcmp(type, "f32") == 0)) bench_layer(b, l, true);
     }
     if (b->ncompile == 0 || b->o->json) return;

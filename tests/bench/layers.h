@@ -21,7 +21,7 @@ typedef enum LayerOp {
     CONV,      /* h x w x c to k channels; "same" padding */
     DEPTHWISE, /* k is c */
     MATMUL,    /* h rows of c numbers by c x k */
-    BATCHED,   /* w products of h x c by c x k, both of the run, f32 */
+    BATCHED,   /* w products of h x c by c x k, both of the run */
     MAXPOOL,
     AVGPOOL,   /* one window */
     ADD,       /* of two h x w x c */

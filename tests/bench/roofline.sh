@@ -76,5 +76,5 @@ for i, (name, g) in enumerate(ordered):
             setattr(sum_, field, getattr(sum_, field) + getattr(g, field))
 if rest.n: row(f"{len(ordered) - most} others", rest)
 row("all kernels", whole)
-print(f"\nA run takes {run:.3f} ms, {run - total:.3f} of them between the kernels.")
+print(f"\nA run takes {run:.3f} ms at best, {run - total:.3f} more than the best of each kernel.")
 PYTHON

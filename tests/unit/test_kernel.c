@@ -124,6 +124,12 @@ static void check_text(void)
     ck_assert_int_eq(qcc_kernel_operations(k), 2 * 7 * 9 * 20 * 3 * 2 * 5);
     /* The i32 result, 9 x 10 pixels of A, the weights, a bias. */
     ck_assert_int_eq(qcc_kernel_bytes(k), 7 * 9 * 20 * 4 + 9 * 10 * 5 + 20 * 3 * 2 * 5 + 20 * 4);
+    /* A B of its own for every row. */
+    k->u.contract.b_strided = true;
+    k->u.contract.b_h = 1000;
+    ck_assert_int_eq(qcc_kernel_bytes(k),
+                     7 * 9 * 20 * 4 + 9 * 10 * 5 + 7 * 20 * 3 * 2 * 5 + 20 * 4);
+    k->u.contract.b_strided = false;
     k->u.contract.stride_h = k->u.contract.stride_w = 3; /* every third column of two is left out */
     ck_assert_int_eq(qcc_kernel_bytes(k), 7 * 9 * 20 * 4 + 21 * 18 * 5 + 20 * 3 * 2 * 5 + 20 * 4);
 }
