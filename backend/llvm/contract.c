@@ -271,6 +271,8 @@ static void emit_sum(const Contract *t, Val a, Val b, int mr, int nv, int last, 
         return;
     }
     int64_t per_row = t->runs == t->c->kh ? 1 : t->c->kw;
+    a = emit_opaque(e, a);
+    b = emit_opaque(e, b);
     for (int64_t r = 0; r < t->runs; r++) {
         int64_t offset =
             r / per_row * t->c->dil_h * t->c->a_h + r % per_row * t->c->dil_w * t->c->a_w;
