@@ -138,13 +138,6 @@ const QccTarget *qcc_target_find(const char *name)
     return NULL;
 }
 
-#if defined(__x86_64__)
-
-#include <cpuid.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#endif
-
 enum { EAX, EBX, ECX, EDX };
 
 /* One bit of one register of one cpuid leaf, and the group that needs it. */
@@ -209,11 +202,35 @@ static const struct {
     {HOST_AVX_VNNI, 0x06}, {HOST_AMX, 0x600e6}, /* and the tiles and their configuration */
 };
 
-/* Whether this process may use tiles. Linux grants their 8 KiB of state on demand, for good and for
- * all threads; it refuses when a thread has a signal stack that could not hold them. Asking again
- * for what was granted changes nothing, so nothing is remembered here. */
-static bool may_use_tiles(void)
+uint32_t qcc_cpu_features(const QccCpu *cpu)
 {
+    uint32_t features = HOST_ALL, r[4] = {0};
+    for (size_t i = 0; i < sizeof cpuid_bits / sizeof cpuid_bits[0]; i++) {
+        const CpuidBit *row = &cpuid_bits[i];
+        if (!cpu->cpuid(cpu->user, row->leaf, row->subleaf, r) || !(r[row->reg] >> row->bit & 1))
+            features &= ~row->group;
+    }
+    bool saves = cpu->cpuid(cpu->user, 1, 0, r) && r[ECX] >> 27 & 1; /* OSXSAVE */
+    uint64_t xcr0 = saves ? cpu->xcr0(cpu->user) : 0;
+    for (size_t i = 0; i < sizeof saved_state / sizeof saved_state[0]; i++)
+        if ((xcr0 & saved_state[i].xcr0) != saved_state[i].xcr0) features &= ~saved_state[i].group;
+    if ((features & HOST_AMX) && !cpu->grant_tiles(cpu->user)) features &= ~(uint32_t)HOST_AMX;
+    return features;
+}
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+/* Linux grants a process the 8 KiB of tiles' state on demand, for good and for all threads; it
+ * refuses when a thread has a signal stack that could not hold them. Asking again for what was
+ * granted changes nothing, so nothing is remembered here. */
+static bool may_use_tiles(void *user)
+{
+    (void)user;
 #if defined(__linux__)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* asm/prctl.h: ARCH_REQ_XCOMP_PERM */
     return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
@@ -222,29 +239,24 @@ static bool may_use_tiles(void)
 #endif
 }
 
-static uint64_t read_xcr0(void)
+static uint64_t read_xcr0(void *user)
 {
-    uint32_t a, b, c, d, lo, hi;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return 0;
+    uint32_t lo, hi;
+    (void)user;
     __asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return (uint64_t)hi << 32 | lo;
 }
 
+static bool read_cpuid(void *user, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    (void)user;
+    return __get_cpuid_count(leaf, subleaf, &out[EAX], &out[EBX], &out[ECX], &out[EDX]);
+}
+
 uint32_t qcc_host_features(void)
 {
-    uint32_t features = HOST_ALL;
-    for (size_t i = 0; i < sizeof cpuid_bits / sizeof cpuid_bits[0]; i++) {
-        const CpuidBit *row = &cpuid_bits[i];
-        uint32_t r[4] = {0};
-        if (!__get_cpuid_count(row->leaf, row->subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) ||
-            !(r[row->reg] >> row->bit & 1))
-            features &= ~row->group;
-    }
-    uint64_t xcr0 = read_xcr0();
-    for (size_t i = 0; i < sizeof saved_state / sizeof saved_state[0]; i++)
-        if ((xcr0 & saved_state[i].xcr0) != saved_state[i].xcr0) features &= ~saved_state[i].group;
-    if ((features & HOST_AMX) && !may_use_tiles()) features &= ~(uint32_t)HOST_AMX;
-    return features;
+    return qcc_cpu_features(
+        &(QccCpu){.cpuid = read_cpuid, .xcr0 = read_xcr0, .grant_tiles = may_use_tiles});
 }
 
 /* Intel SDM volume 2, CPUID: leaf 1 EAX has family, model and stepping; leaves 0x80000002 to
@@ -296,10 +308,14 @@ bool qcc_target_runs_here(const QccTarget *t)
     return (qcc_host_features() & t->needs) == t->needs;
 }
 
+const QccTarget *qcc_target_best(uint32_t features)
+{
+    for (int i = TARGET_COUNT - 1; i >= 0; i--)
+        if ((features & targets[i].needs) == targets[i].needs) return &targets[i];
+    return NULL;
+}
+
 const QccTarget *qcc_target_host(void)
 {
-    uint32_t have = qcc_host_features(); /* a virtual machine takes its time over each question */
-    for (int i = TARGET_COUNT - 1; i >= 0; i--)
-        if ((have & targets[i].needs) == targets[i].needs) return &targets[i];
-    return NULL;
+    return qcc_target_best(qcc_host_features());
 }

@@ -37,9 +37,23 @@ const QccTarget *qcc_targets(int *n);
 const QccTarget *qcc_targets_tested(int *n);
 /* By name, those for tests included; NULL: there is none. */
 const QccTarget *qcc_target_find(const char *name);
-/* What this CPU and kernel offer, as bits; see target.c. Asks the kernel for the state of tiles,
- * which it grants to the whole process, once and for all, or refuses. */
+/* How a CPU and the operating system are asked. */
+typedef struct QccCpu {
+    /* out: eax, ebx, ecx, edx; false: there is no such leaf. */
+    bool (*cpuid)(void *user, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+    /* The register state that is saved; only asked where CPUID says that it may be. */
+    uint64_t (*xcr0)(void *user);
+    /* Whether this process may use tiles; only asked where all else that they need is there. */
+    bool (*grant_tiles)(void *user);
+    void *user;
+} QccCpu;
+/* What a CPU and the operating system offer, as bits; see target.c. */
+uint32_t qcc_cpu_features(const QccCpu *cpu);
+/* The same of this machine. Asks the kernel for the state of tiles, which it grants to the whole
+ * process, once and for all, or refuses. */
 uint32_t qcc_host_features(void);
+/* The best bundle for such bits; NULL when there is not even the first one. */
+const QccTarget *qcc_target_best(uint32_t features);
 /* What the speed of a kernel depends on here: the CPU's name, its model, the sizes of its caches.
  */
 void qcc_host_print(QccBuf *buf);

@@ -43,7 +43,8 @@ enum {
     PASS_STEPS = 8,    /* K steps of a pass, at least */
     CARRYING = 12,     /* K steps over which the epilogue of a block is spread */
     CARRIED = 8,       /* pixels of it that go with one K step, at most */
-    LATE_STEPS = 3,    /* K steps, at most, that do not hide how long sums take to be stored */
+    LATE_STEPS = 3,    /* K steps, at most, that do not hide how long sums take to be stored; one
+                          more where the epilogue binds. Of more, a core cannot look past them */
     PLAIN_UOPS = 5,    /* of an epilogue, for a vector: add, convert, multiply, convert, narrow */
     FAR_BYTES = 10,    /* that come from beyond L2 in a cycle */
     COLD_BYTES = 768 * 1024, /* weights of this size are not in L2 when a network comes back */
@@ -213,8 +214,8 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     int64_t multiply = max_i64((int64_t)v->tiles * v->nr * g.rows, TILE_LATENCY) * CYCLE;
     int64_t step = multiply + v->mr * rows.a + (int64_t)v->nr * QCC_TILE_ROWS * rows.b;
     int64_t vectors = (int64_t)v->mr * v->nr, epilogue = vectors * epilogue_uops(k) / 2 * CYCLE;
-    v->late = !v->chunk && steps <= LATE_STEPS;
     v->seeded = epilogue > steps * step * 3 / 4; /* it binds, or nearly */
+    v->late = !v->chunk && steps <= LATE_STEPS + v->seeded;
     if (v->seeded) epilogue -= vectors / 2 * CYCLE;
     int64_t block = (max_i64(steps * step, epilogue) + rows.between) / CYCLE + TILE_BLOCK;
     /* What of B comes from beyond L2 holds up what needs it, unless it was called for before; that

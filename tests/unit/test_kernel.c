@@ -205,6 +205,76 @@ START_TEST(test_targets)
 }
 END_TEST
 
+/* A CPU that answers as it is told, and counts how often it was asked for tiles. */
+typedef struct FakeCpu {
+    uint32_t leaf1[4], leaf7[4], leaf7_1[4], extended[4];
+    uint64_t xcr0;
+    bool grants;
+    int asked;
+} FakeCpu;
+
+static bool fake_cpuid(void *user, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    const FakeCpu *c = user;
+    const uint32_t *r = leaf == 1 ? c->leaf1 : leaf == 7 ? c->leaf7 : c->extended;
+    if (leaf == 7 && subleaf == 1) r = c->leaf7_1;
+    memcpy(out, r, 4 * sizeof *out);
+    return leaf == 1 || leaf == 7 || leaf == 0x80000001u;
+}
+
+static uint64_t fake_xcr0(void *user)
+{
+    return ((FakeCpu *)user)->xcr0;
+}
+
+static bool fake_grant(void *user)
+{
+    FakeCpu *c = user;
+    c->asked++;
+    return c->grants;
+}
+
+/* The name of the best bundle of such a CPU, and how often it was asked for tiles. */
+static void check_best(FakeCpu cpu, const char *name, int asked)
+{
+    QccCpu c = {fake_cpuid, fake_xcr0, fake_grant, &cpu};
+    const QccTarget *best = qcc_target_best(qcc_cpu_features(&c));
+    ck_assert_str_eq(best ? best->name : "none", name);
+    ck_assert_int_eq(cpu.asked, asked);
+}
+
+START_TEST(test_masked_cpus)
+{
+    /* What a Sapphire Rapids and Linux say. */
+    const FakeCpu all = {.leaf1 = {0x000806f8, 0x00800800, 0x7ffefbff, 0xbfebfbff},
+                         .leaf7 = {0x00000001, 0xf3bfb7ef, 0xfb417ffe, 0xffdd4432},
+                         .leaf7_1 = {0x00001c30},
+                         .extended = {0, 0, 0x00000121, 0x2c100800},
+                         .xcr0 = 0x602e7,
+                         .grants = true};
+    FakeCpu c = all;
+    check_best(c, "x86-64-v4+vnni+vbmi+amx", 1);
+    c.grants = false; /* an older kernel, a sandbox, a small signal stack */
+    check_best(c, "x86-64-v4+vnni+vbmi", 1);
+    c = all;
+    c.xcr0 = 0x2e7; /* a hypervisor that shows AMX and does not save it */
+    check_best(c, "x86-64-v4+vnni+vbmi", 0);
+    c.xcr0 = 0x202e7; /* and one that saves the configuration only */
+    check_best(c, "x86-64-v4+vnni+vbmi", 0);
+    c = all;
+    c.leaf7[3] &= ~(1u << 25); /* tiles, but no int8 */
+    check_best(c, "x86-64-v4+vnni+vbmi", 0);
+    c = all;
+    c.xcr0 = 7; /* no zmm */
+    check_best(c, "x86-64-v3+avxvnni", 0);
+    c = all;
+    c.leaf1[2] &= ~(1u << 27); /* the operating system does not use xsave */
+    check_best(c, "x86-64-v2", 0);
+    c.leaf1[2] &= ~(1u << 19);
+    check_best(c, "none", 0);
+}
+END_TEST
+
 static void check_same(const QccVariant *a, const QccVariant *b)
 {
     ck_assert_int_eq(a->mr, b->mr);
@@ -573,6 +643,7 @@ int main(void)
     tcase_add_test(tcase, test_text);
     tcase_add_test(tcase, test_work);
     tcase_add_test(tcase, test_targets);
+    tcase_add_test(tcase, test_masked_cpus);
     tcase_add_test(tcase, test_variants);
     tcase_add_test(tcase, test_measured_variants);
     tcase_add_test(tcase, test_measured_tiles);
