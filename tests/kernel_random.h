@@ -391,10 +391,38 @@ static void random_planes(Case *c)
     e->result = qcc_expr_arg(e, from, qcc_expr_type_of(dtype));
 }
 
+/* What B of a product in the run is made by: fours of bytes of a column put side by side, or moved
+ * as numbers of 32 bits. */
+static void random_fours(Case *c)
+{
+    QccKernel *k = &c->k;
+    bool bytes = pick(c, 0, 1);
+    QccExpr *e = c->e = QCC_NEW(c->arena, QccExpr);
+    qcc_expr_init(e, c->arena);
+    k->rank = 3;
+    k->extent[0] = pick(c, 1, 3);
+    k->extent[1] = pick(c, 1, 70);
+    k->extent[2] = bytes ? 4 : pick(c, 1, 70);
+    int64_t apart = k->extent[1] + pick(c, 0, 5), to[3] = {0, k->extent[2], 1};
+    int64_t from[3] = {k->extent[2] * apart, 1, apart};
+    to[0] = k->extent[1] * k->extent[2] + pick(c, 0, 9);
+    add_arg(c, bytes ? pick(c, 0, 1) ? QCC_U8 : QCC_I8 : QCC_I32, to);
+    int x = qcc_expr_arg(e, add_arg(c, bytes ? QCC_U8 : QCC_I32, from), QCC_EX_I32);
+    if (bytes) x = add2(c, x, qcc_expr_i32(e, -128));
+    if (!bytes && pick(c, 0, 1)) x = qcc_expr_op2(e, QCC_EX_xor, x, qcc_expr_i32(e, 0x1234567));
+    e->result = x;
+    k->epilogue = e;
+}
+
 static void random_map(Case *c, const QccTarget *t)
 {
     if (pick(c, 0, 6) == 0) {
         random_planes(c);
+        qcc_choose_variant(&c->k, t);
+        return;
+    }
+    if (pick(c, 0, 5) == 0) {
+        random_fours(c);
         qcc_choose_variant(&c->k, t);
         return;
     }

@@ -229,16 +229,17 @@ const QccExpr *emit_block_start(QccEmit *e, const Val *at, Val *acc, int mr, int
 void emit_block_epilogue(QccEmit *e, const QccExpr *epilogue, const Val *at, const Val *acc, int mr,
                          int nv, int last);
 
-/* ---- turn.c: copies that transpose ----------------------------------------------------------- */
+/* ---- turn.c: transposes ---------------------------------------------------------------------- */
 
-/* The dimension, behind the first and before the last, along which a map that only copies reads
- * elements that lie side by side, where it writes so along the last one; -1: it is no such copy. */
+/* The dimension, behind the first and before the last, along which a map of one operand reads
+ * elements that lie side by side, where it writes so along the last one; -1: it is no such map, or
+ * computes with elements of another type than i32. */
 int emit_turned_dim(const QccEmit *e);
-/* Such a copy over that dimension and the last one; `at` stands at their first indices. */
+/* Such a map over that dimension and the last one; `at` stands at their first indices. */
 void emit_turned(QccEmit *e, const Val *at, int dim);
 
-/* Whether the map copies a few planes of bytes to where they alternate, element by element; and
- * that copy over the last two dimensions. */
+/* Whether the map copies a few planes of bytes, or adds one number to all of them, to where they
+ * alternate, element by element; and that map over the last two dimensions. */
 bool emit_interleaves(const QccEmit *e);
 void emit_interleaved(QccEmit *e, const Val *at);
 

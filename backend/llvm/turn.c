@@ -1,17 +1,30 @@
-/* turn - copies whose elements lie side by side along one dimension in memory that is read and
- * along another in memory that is written: transposes. Squares of lanes x lanes are loaded by rows,
- * turned in registers, and stored by rows, so that both sides move whole cache lines. A few planes
- * of bytes, as the channels of an image, become one by registers that take from each in turn.
+/* turn - maps of one operand whose elements lie side by side along one dimension in memory that is
+ * read and along another in memory that is written: transposes. Squares of lanes x lanes are loaded
+ * by rows, turned in registers, and stored by rows, so that both sides move whole cache lines. A
+ * few planes of bytes, as the channels of an image, become one by registers that take from each in
+ * turn.
  */
 #include "backend/llvm/emit.h"
+
+static bool is_copy(const QccKernel *k)
+{
+    return k->epilogue->node[k->epilogue->result].op == QCC_EX_arg;
+}
+
+static bool looks_up(const QccExpr *x)
+{
+    for (int i = 0; i < x->n; i++)
+        if (x->node[i].op == QCC_EX_lut || x->node[i].op == QCC_EX_load) return true;
+    return false;
+}
 
 int emit_turned_dim(const QccEmit *e)
 {
     const QccKernel *k = e->k;
     int last = k->rank - 1;
-    const QccExprNode *x = &k->epilogue->node[k->epilogue->result];
     const QccKernelArg *to = &k->arg[0], *from = &k->arg[1];
-    if (k->narg != 2 || x->op != QCC_EX_arg || to->dtype != from->dtype) return -1;
+    if (k->narg != 2 || to->dtype != from->dtype) return -1;
+    if (!is_copy(k) && (to->dtype != QCC_I32 || looks_up(k->epilogue))) return -1;
     if (to->stride[last] != 1 || from->stride[last] <= 1 || k->extent[last] < 4) return -1;
     for (int d = 1; d < last; d++)
         if (from->stride[d] == 1 && k->extent[d] >= 4) return d;
@@ -52,6 +65,10 @@ static void emit_square(QccEmit *e, Val to, Val from, int dim, int rows, int col
     for (int i = 0; i < columns; i++)
         v[i] = emit_load(e, dtype, emit_atc(e, from, i * k->arg[1].stride[k->rank - 1] * size), 1,
                          rows);
+    for (int i = 0; i < columns && !is_copy(k); i++) {
+        EmitOperand operand[2] = {{0}, {.dtype = dtype, .step = 1, .value = v[i]}};
+        v[i] = emit_expr(e, k->epilogue, operand, NULL, NULL, rows);
+    }
     turn(e, v);
     for (int i = 0; i < rows; i++)
         emit_store(e, dtype, v[i], emit_atc(e, to, i * k->arg[0].stride[dim] * size), 1, columns);
@@ -97,13 +114,25 @@ void emit_turned(QccEmit *e, const Val *at, int dim)
 
 enum { PLANES = 4 };
 
+/* Whether a map from bytes to bytes adds a number to each. */
+static bool adds_number(const QccKernel *k, int32_t *number)
+{
+    const QccExprNode *node = k->epilogue->node, *sum = &node[k->epilogue->result];
+    *number = 0;
+    if (k->arg[0].dtype == QCC_BOOL || k->arg[1].dtype == QCC_BOOL || sum->op != QCC_EX_add ||
+        node[sum->in[0]].op != QCC_EX_arg || node[sum->in[1]].op != QCC_EX_imm)
+        return false;
+    *number = (int32_t)node[sum->in[1]].imm.i;
+    return sum->type == QCC_EX_I32;
+}
+
 bool emit_interleaves(const QccEmit *e)
 {
     const QccKernel *k = e->k;
-    int last = k->rank - 1;
-    const QccExprNode *x = &k->epilogue->node[k->epilogue->result];
+    int last = k->rank - 1, number;
     const QccKernelArg *to = &k->arg[0], *from = &k->arg[1];
-    if (k->narg != 2 || x->op != QCC_EX_arg || to->dtype != from->dtype || last < 2) return false;
+    if (k->narg != 2 || last < 2 || qcc_dtype_bits(from->dtype) != 8) return false;
+    if (!adds_number(k, &number) && (!is_copy(k) || to->dtype != from->dtype)) return false;
     int64_t planes = k->extent[last];
     return qcc_dtype_bits(to->dtype) == 8 && planes >= 2 && planes <= PLANES &&
            to->stride[last] == 1 && to->stride[last - 1] == planes && from->stride[last - 1] == 1;
@@ -130,8 +159,13 @@ static void emit_pixels(QccEmit *e, Val to, Val from, int n)
     const QccKernel *k = e->k;
     int last = k->rank - 1, planes = (int)k->extent[last], bytes = 4 * e->lanes;
     Val plane[PLANES];
-    for (int p = 0; p < planes; p++)
+    int32_t number;
+    bool adds = adds_number(k, &number);
+    for (int p = 0; p < planes; p++) {
         plane[p] = emit_load_bytes(e, emit_atc(e, from, p * k->arg[1].stride[last]), n);
+        Val same = emit_splat(e, LLVMConstInt(e->i8, (uint8_t)number, false), bytes);
+        if (adds) plane[p] = LLVMBuildAdd(e->b, plane[p], same, "");
+    }
     for (int part = 0; part * bytes < n * planes; part++) {
         int rest = n * planes - part * bytes;
         emit_store_bytes(e, interleave(e, plane, planes, part), emit_atc(e, to, part * bytes),

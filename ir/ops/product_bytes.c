@@ -235,6 +235,37 @@ QccStatus qcc_lower_bytes(const QccOp *op, QccKernelList *list, const QccBytePro
     return QCC_OK;
 }
 
+/* Whether the four bytes of a column lie side by side in operand 1 already, and all of them at
+ * distances of whole fours. */
+static bool has_fours(const int64_t *pitch, int rank)
+{
+    for (int i = 0; i < rank; i++)
+        if (i != rank - 2 && pitch[i] % 4) return false;
+    return pitch[rank - 2] == 1;
+}
+
+/* Fours [0, n) of a temporary of fours from operand 1 where it has them: they are moved as one
+ * number. */
+static void copy_fours(const QccOp *op, QccKernelList *list, int temp, const int64_t *dim,
+                       const int64_t *pitch, int64_t n)
+{
+    int rank = op->in[1].value->type->rank;
+    int64_t space[QCC_MAX_RANK], to[QCC_MAX_RANK], from[QCC_MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        space[i] = dim[i];
+        from[i] = i == rank - 2 ? 1 : pitch[i] / 4;
+    }
+    space[rank - 2] = QCC_FOURS_DEPTH(dim[rank - 2]) / 4;
+    qcc_dense_strides(rank, space, to);
+    space[rank - 2] = n;
+    QccLoweredKernel *k = qcc_lower_kernel(list, QCC_ANCHOR_MAP, rank, space);
+    qcc_lower_temp_arg(k, temp, QCC_I32, to);
+    int x = qcc_lower_operand(k, 1, QCC_I32, from, NULL);
+    QccExpr *e = k->kernel->epilogue = qcc_lower_expr(list);
+    int four = qcc_lower_arg_node(e, k, x), top = shift_of(op, 1) ? -0x7f7f7f80 : 0;
+    e->result = top ? qcc_expr_op2(e, QCC_EX_xor, four, qcc_expr_i32(e, top)) : four;
+}
+
 /* Fours [first, first + n) of a temporary of fours, bytes [0, bytes) of each, from operand 1
  * (pitch) moved to i8; pitch NULL: zeros. dim: the operand's. */
 static void fill_fours(const QccOp *op, QccKernelList *list, int temp, const int64_t *dim,
@@ -274,7 +305,10 @@ int qcc_lower_fours(const QccOp *op, QccKernelList *list, const int64_t *dim, co
     for (int i = 0; i < rank; i++) temp_dim[i] = dim[i];
     temp_dim[rank - 2] = 4 * fours;
     int temp = qcc_lower_temp(list, QCC_I8, rank, temp_dim);
-    fill_fours(op, list, temp, dim, pitch, 0, whole, 4);
+    if (whole && has_fours(pitch, rank))
+        copy_fours(op, list, temp, dim, pitch, whole);
+    else
+        fill_fours(op, list, temp, dim, pitch, 0, whole, 4);
     fill_fours(op, list, temp, dim, NULL, whole, fours - whole, 4);
     fill_fours(op, list, temp, dim, pitch, whole, 1, depth % 4);
     return temp;
