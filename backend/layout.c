@@ -1,8 +1,8 @@
 /* layout - where every value lies, before any kernel is made.
  *
- *   1. what readers want: halos, slack            (any order)
+ *   1. what readers want: halos, slack; transpositions that products read as they are  (any order)
  *   2. which values are written as graph results  (through views)
- *   3. homes: operands of a concatenation that are written into it
+ *   3. homes: operands of a concatenation, or of a transposition, that are written into it
  *   4. buffers for what kernels and eval compute  (backwards: a home before its members)
  *   5. views, and maps over a dying operand       (forwards)
  *
@@ -144,6 +144,47 @@ static void gather_windows(QccLowering *l, QccOpPlan *plan)
     }
 }
 
+static const QccInts *perm_of(const QccOp *op)
+{
+    return &QCC_ATTRS(op, QccPermAttrs)->perm;
+}
+
+/* Whether a transposition leaves the last of at most four dimensions where it is: products read and
+ * write along that one, and step by any stride along each of the others. */
+static bool keeps_last(const QccOp *op)
+{
+    const QccInts *perm = perm_of(op);
+    return perm->n >= 2 && perm->n <= 4 && perm->v[perm->n - 1] == perm->n - 1;
+}
+
+static bool is_product(const QccOpPlan *plan)
+{
+    return plan && plan->kernel && plan->anchor && plan->anchor->def == &qcc_op_matmul;
+}
+
+/* Whether a product reads the result of a transposition, its operand number `operand`, as well
+ * where the elements lay before. B of bytes is put in order in any case. */
+static bool reads_turned(const QccOpPlan *product, int operand, const QccOp *turn)
+{
+    if (!is_product(product)) return false;
+    bool bytes = product->anchor->in[0].value->type->quant != NULL;
+    for (int i = 0; i < product->anchor->nin; i++)
+        if (qcc_plan_operand(product, i) == operand)
+            return keeps_last(turn) || (i == 1 && bytes && perm_of(turn)->n <= 4);
+    return false;
+}
+
+/* A transposition that products only read is a view. */
+static void mark_turned(QccLowering *l, QccOpPlan *plan)
+{
+    const QccOp *op = plan->op;
+    if (op->def != &qcc_op_transpose || !plan->kernel || !op->out[0].uses) return;
+    for (const QccUse *use = op->out[0].uses; use; use = use->next)
+        if (!reads_turned(plan_of(l, use->user), use->index, op)) return;
+    plan->view = plan->turned = true;
+    plan->kernel = false;
+}
+
 /* What v is a view of; NULL: it is none. */
 static const QccValue *view_source(QccLowering *l, const QccValue *v)
 {
@@ -171,10 +212,22 @@ static void mark_output(QccLowering *l, const QccValue *result, int i)
     qcc_lowering_value(l, root)->output = i;
 }
 
+/* A product that nobody else reads is written in the order of its transposition. */
+static void mark_turned_home(QccLowering *l, const QccOpPlan *plan)
+{
+    const QccOp *op = plan->op;
+    if (op->def != &qcc_op_transpose || !plan->kernel || !keeps_last(op)) return;
+    const QccValue *v = op->in[0].value;
+    QccValueInfo *info = qcc_lowering_value(l, v);
+    if (!is_computed(v) || !is_product(plan_of(l, v->def)) || info->output >= 0) return;
+    if (qcc_value_use_count(v) == 1) info->home = &op->out[0];
+}
+
 /* Operands that nobody else reads are computed right inside the result of a concatenation. */
 static void mark_homes(QccLowering *l, const QccOpPlan *plan)
 {
     const QccOp *op = plan->op;
+    mark_turned_home(l, plan);
     if (op->def != &qcc_op_concat || !plan->kernel) return;
     int64_t axis = QCC_ATTRS(op, QccAxisAttrs)->axis;
     if (axis < 0) axis += op->out[0].type->rank;
@@ -203,6 +256,14 @@ static void place_computed(QccLowering *l, const QccOpPlan *plan, const QccValue
         spot->ref = (QccRef){QCC_BUFFER_OUTPUT, info->output, 0};
         return;
     }
+    if (info->home && info->home->def->def == &qcc_op_transpose) {
+        const QccSpot *home = &qcc_lowering_value(l, info->home)->spot;
+        const QccInts *perm = perm_of(info->home->def);
+        for (int i = 0; i < perm->n; i++) spot->layout.pitch[perm->v[i]] = home->layout.pitch[i];
+        spot->ref = home->ref;
+        info->alias = info->home;
+        return;
+    }
     if (info->home) {
         const QccValueInfo *home = qcc_lowering_value(l, info->home);
         const QccLayout *outer = &home->spot.layout;
@@ -225,10 +286,12 @@ static void place_view(QccLowering *l, const QccOpPlan *plan)
     const QccValue *v = &plan->op->out[0], *source = plan->op->in[0].value;
     QccValueInfo *info = qcc_lowering_value(l, v);
     const QccValueInfo *from = qcc_lowering_value(l, source);
-    if (from->placed && qcc_layout_is_dense(&from->spot.layout)) {
+    if (from->placed && (plan->turned || qcc_layout_is_dense(&from->spot.layout))) {
         info->placed = true;
         info->spot.ref = from->spot.ref;
         qcc_layout_dense(&info->spot.layout, v->type);
+        for (int i = 0; plan->turned && i < v->type->rank; i++)
+            info->spot.layout.pitch[i] = from->spot.layout.pitch[perm_of(plan->op)->v[i]];
         info->alias = source;
         if (info->slack && info->spot.ref.kind == QCC_BUFFER_ARENA && !from->slack)
             l->buffer[info->spot.ref.index].bytes += QCC_READ_SLACK;
@@ -299,6 +362,7 @@ static void note_reader(QccLowering *l, const QccValue *v)
 void qcc_plan_layouts(QccLowering *l)
 {
     for (int i = 0; i < l->nop; i++) gather_windows(l, &l->op[i]);
+    for (int i = 0; i < l->nop; i++) mark_turned(l, &l->op[i]);
     for (int i = 0; i < qcc_graph_result_count(l->g); i++)
         mark_output(l, qcc_graph_result(l->g, i), i);
     for (int i = l->nop - 1; i >= 0; i--) mark_homes(l, &l->op[i]);

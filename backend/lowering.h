@@ -42,9 +42,9 @@ typedef struct QccValueInfo {
     int output;                  /* the graph's result it is written as; -1: none */
     bool slack;                  /* a kernel may read past its end */
     int64_t before[2], after[2]; /* halo of rows and columns that its readers want */
-    const QccValue *home;        /* the concatenation that it is written into; NULL: none */
-    int64_t home_index;          /* its first index there */
-    QccSpot twin; /* a copy in the arena, with the halo that the reader in question wants */
+    const QccValue *home; /* the concatenation, or its transposition, that it is written into */
+    int64_t home_index;   /* its first index in the concatenation */
+    QccSpot twin;         /* a copy in the arena, with the halo that the reader in question wants */
     bool has_twin;
 } QccValueInfo;
 
@@ -53,6 +53,7 @@ typedef struct QccOpPlan {
     const QccOp *op;
     int number;          /* position in the graph */
     bool view;           /* its result is its operand's bytes */
+    bool turned;         /* a view whose dimensions are the operand's in another order */
     bool epilogue;       /* epi is set */
     bool kernel;         /* it may become kernels: a map, or an anchor with a lower */
     const QccOp *anchor; /* the op whose `lower` is asked; NULL: a map */
