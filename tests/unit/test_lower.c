@@ -383,6 +383,46 @@ static void build_float(Build *b)
     yield(b, apply1(b->g, &qcc_op_relu, y));
 }
 
+static QccValue *transpose(QccGraph *g, QccValue *x, const int64_t *perm)
+{
+    QccPermAttrs a = {.perm = {.n = 4, .v = {perm[0], perm[1], perm[2], perm[3]}}};
+    QccValue *y = apply(g, &qcc_op_transpose, &x, 1, &a);
+    if (x->type->quant)
+        qcc_value_set_type(y, qcc_type_quantized(ir, y->type, x->type->dtype, x->type->quant));
+    return y;
+}
+
+/* One of [batch, position, head, depth] as kernels compute it. */
+static QccValue *projection(Build *b, QccDtype dtype)
+{
+    QccValue *x = param(b, dtype, 4, (int64_t[]){2, 5, 3, 8});
+    x = apply1(b->g, &qcc_op_neg, x);
+    return dtype == QCC_U8 ? quant(b, x) : x;
+}
+
+/* Both products read what is transposed, and the second one is. */
+static void build_attention_of(Build *b, QccDtype dtype)
+{
+    static const int64_t heads[] = {0, 2, 1, 3}, turned[] = {0, 2, 3, 1};
+    bool bytes = dtype == QCC_U8;
+    QccValue *q = transpose(b->g, projection(b, dtype), heads);
+    QccValue *k = transpose(b->g, projection(b, dtype), turned);
+    QccValue *v = transpose(b->g, projection(b, dtype), heads);
+    QccValue *p = apply2(b->g, &qcc_op_matmul, q, k);
+    p = apply2(b->g, &qcc_op_matmul, bytes ? quant(b, p) : p, v);
+    yield(b, transpose(b->g, bytes ? quant(b, p) : p, heads));
+}
+
+static void build_attention(Build *b)
+{
+    build_attention_of(b, QCC_U8);
+}
+
+static void build_attention_f32(Build *b)
+{
+    build_attention_of(b, QCC_F32);
+}
+
 /* What a graph lowers to. */
 typedef struct Example {
     const char *name;
@@ -401,6 +441,10 @@ static const Example examples[] = {
     {"results", build_results, {5, 0, 0}},
     {"table", build_table, {1, 0, 0}},
     {"float", build_float, {3, 0, 1}},
+    /* Three projections; B in order (in three parts where fours are not full), two sums, product.
+     */
+    {"attention", build_attention, {3 + 4 + 6, 0, 0}},
+    {"attention in f32", build_attention_f32, {3 + 1 + 2, 0, 0}}, /* k is turned by a copy */
 };
 
 static const Example *example;
