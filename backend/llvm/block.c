@@ -62,17 +62,25 @@ typedef struct Block {
     EmitOperand operand[BYTES][QCC_KERNEL_ARGS];
 } Block;
 
-/* The epilogue of pixel i, vectors [j, j + n). */
-static void evaluate(Block *b, int i, int j, int n, Val *out)
+/* The epilogue of `pixels` pixels from i on, of each the vectors [j, j + n). What does not depend
+ * on the pixel is loaded for the first one, so that all have the same registers. */
+static void evaluate(Block *b, int i, int pixels, int j, int n, Val *out)
 {
     const QccKernel *k = b->e->k;
-    for (int w = 0; w < n; w++) {
-        int count = j + w == b->nv - 1 ? b->last : b->e->lanes;
-        for (int a = k->nanchor + 1; a < k->narg; a++)
-            step_operand(b->e, &b->operand[w][a], &k->arg[a], b->at[a], i, j + w);
-        out[w] =
-            emit_expr(b->e, b->epilogue, b->operand[w], NULL, b->acc[i * b->nv + j + w], count);
+    EmitVector vector[BYTES];
+    for (int v = 0; v < pixels * n; v++) {
+        int w = v % n, count = j + w == b->nv - 1 ? b->last : b->e->lanes;
+        for (int a = k->nanchor + 1; a < k->narg; a++) {
+            EmitOperand *o = &b->operand[v][a];
+            if (v >= n) *o = b->operand[w][a];
+            step_operand(b->e, o, &k->arg[a], b->at[a], i + v / n, j + w);
+            if (!o->value && k->arg[a].stride[2] == 0)
+                o->value = emit_load_wide(b->e, o->dtype, o->at, o->step, count);
+        }
+        Val acc = b->acc[(i + v / n) * b->nv + j + w];
+        vector[v] = (EmitVector){b->operand[v], acc, count};
     }
+    emit_exprs(b->e, b->epilogue, vector, pixels * n, NULL, out);
 }
 
 /* Where vector j of pixel i goes. */
@@ -122,7 +130,7 @@ void emit_block_epilogue(QccEmit *e, const QccExpr *epilogue, const Val *at, con
         for (int i = 0; i < mr; i += together) {
             int pixels = mr - i < together ? mr - i : together;
             Val out[BYTES] = {NULL};
-            for (int p = 0; p < pixels; p++) evaluate(&b, i + p, j, n, out + (size_t)p * (size_t)n);
+            evaluate(&b, i, pixels, j, n, out);
             if (saturates)
                 store_saturated(&b, i, pixels, j, n, out);
             else

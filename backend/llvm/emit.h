@@ -156,6 +156,15 @@ typedef struct EmitOperand {
 Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *result, Val acc,
               int count);
 
+/* The same for n vectors, a step of all after the other: while one waits for its latency, the
+ * others go on, and a constant is loaded for all. */
+typedef struct EmitVector {
+    EmitOperand *operand;
+    Val acc;
+    int count;
+} EmitVector;
+void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, const Val *result, Val *value);
+
 /* Whether x ends in a clamp to what `dtype` (u8 or i8) holds, so that it may be stored by
  * saturating: then *raw is x without what of the clamp that does. */
 bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw);
@@ -245,11 +254,13 @@ void emit_interleaved(QccEmit *e, const Val *at);
 
 /* ---- map.c: rows, vectors along the last dimension ------------------------------------------- */
 
-/* The operands of x at the beginning of a row; those that do not vary along it are loaded. */
+/* The operands of x at the beginning of a row; those that do not vary along it are loaded. Numbers
+ * that are no arguments of the kernel are left empty: room for what else lies along the row. */
 void emit_row_operands(QccEmit *e, const QccExpr *x, const Val *at, EmitOperand *operand);
 /* The same, i elements further. */
 void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val i);
-/* The kernel's epilogue over a row of n elements. */
-void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n);
+/* x over a row of n elements, narrowed and stored as the kernel's result from `out` on. */
+void emit_row(QccEmit *e, const QccExpr *x, const EmitOperand *row, const Val *result, Val out,
+              int64_t n);
 
 #endif

@@ -16,7 +16,8 @@ typedef struct Scope {
     Val acc;
     int count;
     Val *value;    /* of each node */
-    bool *uniform; /* likewise */
+    Val *truth;    /* of each comparison, as i1; else NULL */
+    bool *uniform; /* of each node */
 } Scope;
 
 static bool is_float(int type)
@@ -309,7 +310,16 @@ static Val greater(Scope *s, int type, Val a, Val b)
     return LLVMBuildSelect(s->e->b, compare(s, QCC_EX_lt, type, b, a), a, b, "");
 }
 
-static Val emit_node(Scope *s, const QccExprNode *node)
+/* By the comparison itself where there is one, not by the number that it gives: LLVM would make
+ * that number and compare it. */
+static Val choose(Scope *s, int condition, Val b, Val c)
+{
+    Val some = s->truth[condition], a = s->value[condition];
+    if (!some) some = LLVMBuildICmp(s->e->b, LLVMIntNE, a, LLVMConstNull(LLVMTypeOf(a)), "");
+    return LLVMBuildSelect(s->e->b, some, b, c, "");
+}
+
+static Val emit_node(Scope *s, const QccExprNode *node, Val *truth)
 {
     QccEmit *e = s->e;
     LLVMBuilderRef bl = e->b;
@@ -342,12 +352,9 @@ static Val emit_node(Scope *s, const QccExprNode *node)
     case QCC_EX_le:
     case QCC_EX_eq:
     case QCC_EX_ne:
-        a = compare(s, (QccExprOp)node->op, from, a, b);
-        return LLVMBuildZExt(bl, a, vector_type(s, QCC_EX_I32), "");
-    case QCC_EX_select: {
-        Val some = LLVMBuildICmp(bl, LLVMIntNE, a, LLVMConstNull(LLVMTypeOf(a)), "");
-        return LLVMBuildSelect(bl, some, b, c, "");
-    }
+        *truth = compare(s, (QccExprOp)node->op, from, a, b);
+        return LLVMBuildZExt(bl, *truth, vector_type(s, QCC_EX_I32), "");
+    case QCC_EX_select: return choose(s, node->in[0], b, c);
     case QCC_EX_and: return LLVMBuildAnd(bl, a, b, "");
     case QCC_EX_or: return LLVMBuildOr(bl, a, b, "");
     case QCC_EX_xor: return LLVMBuildXor(bl, a, b, "");
@@ -364,16 +371,35 @@ static Val emit_node(Scope *s, const QccExprNode *node)
     qcc_emit_fail(e, QCC_ERROR_INTERNAL, "an expression has operation %d, unknown here", node->op);
 }
 
-Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operands, const Val *result, Val acc,
+void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, const Val *result, Val *value)
+{
+    Scope *scope = QCC_NEW_ARRAY(e->arena, n, Scope);
+    for (int w = 0; w < n; w++) {
+        value[w] = v[w].acc; /* no epilogue: the accumulator itself */
+        if (!x) continue;
+        scope[w] = (Scope){.e = e,
+                           .x = x,
+                           .operand = v[w].operand,
+                           .result = result,
+                           .acc = v[w].acc,
+                           .count = v[w].count};
+        scope[w].value = QCC_NEW_ARRAY(e->arena, x->n, Val);
+        scope[w].truth = QCC_NEW_ARRAY(e->arena, x->n, Val);
+        scope[w].uniform = QCC_NEW_ARRAY(e->arena, x->n, bool);
+    }
+    for (int i = 0; x && i <= x->result; i++)
+        for (int w = 0; w < n; w++) {
+            Scope *s = &scope[w];
+            s->value[i] = emit_node(s, &x->node[i], &s->truth[i]);
+            s->uniform[i] = is_uniform(s, &x->node[i]);
+            if (i == x->result) value[w] = s->value[i];
+        }
+}
+
+Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *result, Val acc,
               int count)
 {
-    Scope s = {.e = e, .x = x, .operand = operands, .result = result, .acc = acc, .count = count};
-    if (!x) return acc; /* no epilogue: the accumulator itself */
-    s.value = QCC_NEW_ARRAY(e->arena, x->n, Val);
-    s.uniform = QCC_NEW_ARRAY(e->arena, x->n, bool);
-    for (int i = 0; i <= x->result; i++) {
-        s.value[i] = emit_node(&s, &x->node[i]);
-        s.uniform[i] = is_uniform(&s, &x->node[i]);
-    }
-    return s.value[x->result];
+    Val value;
+    emit_exprs(e, x, &(EmitVector){operand, acc, count}, 1, result, &value);
+    return value;
 }

@@ -4,12 +4,14 @@
  * in transposes, element by element. A map that only looks bytes up in a table takes them by whole
  * registers, where the table fits in registers as well.
  */
+#include <string.h>
+
 #include "backend/llvm/emit.h"
 
 enum {
     MAP_BLOCK = 4096, /* elements of a unit of rank 1 (qcc_kernel_work) */
     WIDE = 4,         /* vectors an iteration, so that narrow results fill a register */
-    LONG_EXPR = 24    /* nodes from which on one vector is work enough */
+    LONG_EXPR = 96    /* nodes from which on one vector is work enough */
 };
 
 static bool uses(const QccExpr *x, int argument)
@@ -22,6 +24,7 @@ static bool uses(const QccExpr *x, int argument)
 void emit_row_operands(QccEmit *e, const QccExpr *x, const Val *at, EmitOperand *operand)
 {
     const QccKernel *k = e->k;
+    memset(operand, 0, QCC_KERNEL_ARGS * sizeof *operand);
     for (int a = k->nanchor + 1; a < k->narg; a++) {
         int64_t step = k->arg[a].stride[k->rank - 1];
         operand[a] = (EmitOperand){.dtype = k->arg[a].dtype, .step = step, .at = at[a]};
@@ -32,8 +35,7 @@ void emit_row_operands(QccEmit *e, const QccExpr *x, const Val *at, EmitOperand 
 
 void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val i)
 {
-    const QccKernel *k = e->k;
-    for (int a = k->nanchor + 1; a < k->narg; a++) {
+    for (int a = 0; a < QCC_KERNEL_ARGS; a++) {
         here[a] = row[a];
         if (row[a].step == 0) continue;
         here[a].at =
@@ -41,27 +43,36 @@ void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val
     }
 }
 
-/* n vectors from element i on, the last with `last` lanes. */
-static void emit_vectors(QccEmit *e, const EmitOperand *row, const Val *result, Val out, Val i,
-                         int n, int last)
+/* n vectors from element i on, the last with `last` lanes. saturates: x leaves it to the store to
+ * clamp to bytes. */
+static void emit_vectors(QccEmit *e, const QccExpr *x, bool saturates, const EmitOperand *row,
+                         const Val *result, Val out, Val i, int n, int last)
 {
     const QccKernel *k = e->k;
     const QccKernelArg *to = &k->arg[0];
     int64_t step = to->stride[k->rank - 1], size = emit_size(e, to->dtype);
     Val value[WIDE];
-    EmitOperand here[QCC_KERNEL_ARGS];
+    EmitOperand here[WIDE][QCC_KERNEL_ARGS];
+    EmitVector vector[WIDE];
     for (int w = 0; w < n; w++) {
-        int count = w == n - 1 ? last : e->lanes;
-        emit_operands_at(e, row, here, emit_addc(e, i, (int64_t)w * e->lanes));
-        value[w] = emit_expr(e, k->epilogue, here, result, NULL, count);
-        if (step != 1)
-            emit_store(
-                e, to->dtype, value[w],
-                emit_at(e, out, emit_mulc(e, emit_addc(e, i, (int64_t)w * e->lanes), step * size)),
-                step, count);
+        emit_operands_at(e, row, here[w], emit_addc(e, i, (int64_t)w * e->lanes));
+        vector[w] = (EmitVector){.operand = here[w], .count = w == n - 1 ? last : e->lanes};
     }
-    if (step == 1)
+    emit_exprs(e, x, vector, n, result, value);
+    if (saturates) {
+        for (int w = n; w < WIDE; w++) value[w] = value[0]; /* anything: it is dropped */
+        emit_store_bytes(e, emit_saturate(e, to->dtype, value), emit_at(e, out, i),
+                         (n - 1) * e->lanes + last);
+        return;
+    }
+    if (step == 1) {
         emit_store_run(e, to->dtype, value, n, emit_at(e, out, emit_mulc(e, i, size)), last);
+        return;
+    }
+    for (int w = 0; w < n; w++) {
+        Val at = emit_mulc(e, emit_addc(e, i, (int64_t)w * e->lanes), step * size);
+        emit_store(e, to->dtype, value[w], emit_at(e, out, at), step, vector[w].count);
+    }
 }
 
 /* Whether the epilogue is one look-up of bytes side by side, which stay bytes; *from: of which
@@ -96,29 +107,41 @@ static void emit_table_row(QccEmit *e, Val to, Val from, Val table, int64_t n)
     emit_store_bytes(e, emit_table(e, table, bytes), emit_atc(e, to, whole), rest);
 }
 
-void emit_row(QccEmit *e, const Val *at, const Val *result, int64_t n)
+void emit_row(QccEmit *e, const QccExpr *x, const EmitOperand *row, const Val *result, Val out,
+              int64_t n)
 {
-    const QccExpr *x = e->k->epilogue;
-    int from, table;
-    if (is_byte_table(e, &from, &table)) {
-        emit_table_row(e, at[0], at[from], at[table], n);
-        return;
-    }
-    int wide = x->n >= LONG_EXPR ? 1 : WIDE;
+    const QccKernelArg *to = &e->k->arg[0];
+    QccExpr raw;
+    bool saturates =
+        e->lanes == 16 && to->stride[e->k->rank - 1] == 1 && emit_saturates(x, to->dtype, &raw);
+    if (saturates) x = &raw;
+    int wide = x->n >= LONG_EXPR && !saturates ? 1 : WIDE;
     int64_t step = (int64_t)wide * e->lanes, whole = n / step * step;
-    EmitOperand row[QCC_KERNEL_ARGS];
-    emit_row_operands(e, x, at, row);
     if (whole) {
         EmitLoop l;
         emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), step, 0, NULL);
-        emit_vectors(e, row, result, at[0], l.i, wide, e->lanes);
+        emit_vectors(e, x, saturates, row, result, out, l.i, wide, e->lanes);
         emit_loop_end(e, &l, NULL);
     }
     int rest = (int)(n - whole);
     int vectors = (rest + e->lanes - 1) / e->lanes;
     if (rest)
-        emit_vectors(e, row, result, at[0], emit_i64(e, whole), vectors,
+        emit_vectors(e, x, saturates, row, result, out, emit_i64(e, whole), vectors,
                      rest - (vectors - 1) * e->lanes);
+}
+
+/* The kernel's epilogue over a row of n elements. */
+static void emit_mapped(QccEmit *e, const Val *at, int64_t n)
+{
+    const QccExpr *x = e->k->epilogue;
+    EmitOperand row[QCC_KERNEL_ARGS];
+    int from, table;
+    if (is_byte_table(e, &from, &table)) {
+        emit_table_row(e, at[0], at[from], at[table], n);
+        return;
+    }
+    emit_row_operands(e, x, at, row);
+    emit_row(e, x, row, NULL, at[0], n);
 }
 
 /* Loops over the dimensions d .. rank-2, then the row, or (turned: a dimension, else -1) the rows
@@ -138,7 +161,7 @@ static void emit_nest(QccEmit *e, const Val *at, int d, int turned)
         if (turned >= 0)
             emit_turned(e, at, turned);
         else
-            emit_row(e, at, NULL, k->extent[d]);
+            emit_mapped(e, at, k->extent[d]);
         return;
     }
     EmitLoop l;
@@ -158,13 +181,13 @@ static void emit_line(QccEmit *e, Val unit, const Val *base)
     if (whole) {
         Val is_whole = LLVMBuildICmp(e->b, LLVMIntSLT, unit, emit_i64(e, whole), "");
         LLVMBasicBlockRef join = emit_if_begin(e, is_whole);
-        emit_row(e, at, NULL, MAP_BLOCK);
+        emit_mapped(e, at, MAP_BLOCK);
         emit_if_end(e, join);
     }
     if (rest) {
         Val is_rest = LLVMBuildICmp(e->b, LLVMIntEQ, unit, emit_i64(e, whole), "");
         LLVMBasicBlockRef join = emit_if_begin(e, is_rest);
-        emit_row(e, at, NULL, rest);
+        emit_mapped(e, at, rest);
         emit_if_end(e, join);
     }
 }

@@ -180,9 +180,10 @@ void emit_product_operands(const Product *t, const Panel *panel, Val channel, Ke
     }
 }
 
-/* The epilogue of pixel u of those that begin with number `pixel`. to: where its result lies. */
-static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel, int u, Val *to,
-                     Val *out)
+/* What the epilogue of pixel u of those that begin with number `pixel` works on, vector by vector.
+ * Gives where the result lies. */
+static Val gather_pixel(const Product *t, const Panel *panel, Kept kept, Val pixel, int u,
+                        EmitVector *vector)
 {
     QccEmit *e = t->e;
     const QccKernel *k = e->k;
@@ -194,7 +195,7 @@ static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel,
                 emit_atc(e, emit_at(e, t->place[a], emit_mulc(e, pixel, 8)), 8 * (int64_t)u), "");
     Val sums = emit_at(e, t->sums, emit_mulc(e, pixel, (int64_t)t->nt * ROW_BYTES));
     for (int j = 0; j < panel->nv; j++) {
-        EmitOperand operand[QCC_KERNEL_ARGS] = {0};
+        EmitOperand *operand = vector[j].operand;
         for (int a = k->nanchor + 1; a < k->narg; a++) {
             operand[a] = kept[j][a];
             if (t->place[a])
@@ -202,12 +203,12 @@ static void evaluate(const Product *t, const Panel *panel, Kept kept, Val pixel,
                     emit_atc(e, at[a],
                              (int64_t)j * LANES * operand[a].step * emit_size(e, operand[a].dtype));
         }
-        Val acc = emit_load_vector(e, emit_vector(e->i32, LANES),
-                                   emit_atc(e, sums, (u * t->nt + j) * (int64_t)ROW_BYTES), 64);
-        int count = j == panel->nv - 1 ? panel->last : LANES;
-        out[j] = emit_expr(e, t->epilogue, operand, NULL, acc, count);
+        vector[j].acc =
+            emit_load_vector(e, emit_vector(e->i32, LANES),
+                             emit_atc(e, sums, (u * t->nt + j) * (int64_t)ROW_BYTES), 64);
+        vector[j].count = j == panel->nv - 1 ? panel->last : LANES;
     }
-    *to = at[0];
+    return at[0];
 }
 
 /* Pixels that are stored together: as many as fill a register of bytes. */
@@ -223,8 +224,12 @@ static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixe
     QccDtype dtype = e->k->arg[0].dtype;
     int nv = panel->nv, bytes = (nv - 1) * LANES + panel->last;
     Val to[TOGETHER] = {NULL}, out[TOGETHER * SIDE] = {NULL};
+    EmitOperand operand[TOGETHER * SIDE][QCC_KERNEL_ARGS] = {0};
+    EmitVector vector[TOGETHER * SIDE];
+    for (int v = 0; v < n * nv; v++) vector[v] = (EmitVector){.operand = operand[v]};
     for (int i = 0; i < n; i++)
-        evaluate(t, panel, kept, pixel, u + i, &to[i], out + (size_t)i * (size_t)nv);
+        to[i] = gather_pixel(t, panel, kept, pixel, u + i, vector + (size_t)i * (size_t)nv);
+    emit_exprs(e, t->epilogue, vector, n * nv, NULL, out);
     if (!t->saturates) {
         for (int i = 0; i < n; i++)
             emit_store_run(e, dtype, out + (size_t)i * (size_t)nv, nv, to[i], panel->last);
