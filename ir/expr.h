@@ -160,12 +160,16 @@ const char *qcc_expr_op_name(QccExprOp op);
 
 /* expr_math.c: f32 by polynomials of its own. pow takes its type from x. */
 int qcc_expr_exp(QccExpr *e, int x);
+/* The same number in fewer steps, for an x that is not above 0, or NaN. */
+int qcc_expr_exp_negative(QccExpr *e, int x);
 int qcc_expr_expm1(QccExpr *e, int x);
 int qcc_expr_log(QccExpr *e, int x);
 int qcc_expr_log1p(QccExpr *e, int x);
 int qcc_expr_tanh(QccExpr *e, int x);
 int qcc_expr_erf(QccExpr *e, int x);
 int qcc_expr_sigmoid(QccExpr *e, int x);
+/* x times the probability that a normally distributed number lies below x; f32 alone. */
+int qcc_expr_gelu(QccExpr *e, int x);
 /* x to the power y, with the special cases of C's pow; f32 through f64, so below 1 ulp. */
 int qcc_expr_pow(QccExpr *e, int x, int y);
 

@@ -35,41 +35,69 @@ static bool is_f64(const QccExpr *e, int x)
 /* ln 2 in two parts; k * hi is exact for |k| < 256. */
 static const float ln2_hi = 0x1.62e4p-1f, ln2_lo = 0x1.7f7d1cp-20f;
 
-/* e^x = 2^n e^r with n = rne(x / ln 2), e^r = 1 + r + r^2 q(r). Adding 1.5 * 2^23 rounds to an
- * integer that then stands in the low bits, so that no conversion is needed. */
-typedef struct Power {
-    int n, r; /* n and e^r - 1 */
-    int y;    /* e^x */
-} Power;
+/* x = n ln 2 + r with n = rne(x / ln 2), for |x| < 90. Adding 1.5 * 2^23 rounds to an integer that
+ * then stands in the low bits, so that no conversion is needed; `bias` goes with it. */
+typedef struct Reduced {
+    int n, r;
+    int bits; /* an i32 whose nine lowest bits are n + bias */
+} Reduced;
 
-static Power power_of_e(QccExpr *e, int x)
+static Reduced reduce(QccExpr *e, int x, float bias)
 {
-    static const float q[] = {0x1.fffffcp-2f, 0x1.55548cp-3f, 0x1.555858p-5f, 0x1.123dep-7f,
-                              0x1.6ac746p-10f};         /* 2^-28.2 */
-    static const float lo = -87.33654f, hi = 88.72283f; /* e^lo >= 2^-126, e^hi < 2^128 */
-    int c = OP2(max, F32(lo), OP2(min, F32(hi), x));
-    int z = OP3(fma, c, F32(0x1.715476p+0f), F32(0x1.8p23f));
-    int n = OP2(sub, z, F32(0x1.8p23f));
-    int r = OP3(fma, n, F32(-ln2_lo), OP3(fma, n, F32(-ln2_hi), c));
-    int less_one = OP3(fma, HORNER_F32(r, q), OP2(mul, r, r), r);
-    int p = OP2(add, less_one, F32(1));
-    int y = BITS(F32, OP2(add, BITS(I32, p), OP2(shl, BITS(I32, z), I32(23))));
-    y = OP3(select, OP2(lt, x, F32(lo)), F32(0), y);
-    y = OP3(select, OP2(lt, F32(hi), x), F32(INFINITY), y);
-    return (Power){n, less_one, OP3(select, OP2(eq, x, x), y, x)};
+    float integers = 0x1.8p23f + bias;
+    int z = OP3(fma, x, F32(0x1.715476p+0f), F32(integers));
+    int n = OP2(sub, z, F32(integers));
+    int r = OP3(fma, n, F32(-ln2_lo), OP3(fma, n, F32(-ln2_hi), x));
+    return (Reduced){n, r, BITS(I32, z)};
 }
 
+/* 2^n, from the bits of n + 127. */
+static int power_of_2(QccExpr *e, int bits)
+{
+    return BITS(F32, OP2(shl, bits, I32(23)));
+}
+
+/* e^r = 1 + r + r^2 q(r): 2^-28.2 */
+#define EXP_Q 0x1.fffffcp-2f, 0x1.55548cp-3f, 0x1.555858p-5f, 0x1.123dep-7f, 0x1.6ac746p-10f
+static const float exp_1[] = {1, 1, EXP_Q}, exp_q[] = {EXP_Q};
+#undef EXP_Q
+static const float exp_lo = -87.33654f, exp_hi = 88.72283f; /* e^lo >= 2^-126, e^hi < 2^128 */
+
+/* e^x = 2^n e^r. 2^n may be too large where e^x is not, so n goes to the exponent as it is. */
 int qcc_expr_exp(QccExpr *e, int x)
 {
-    return is_f64(e, x) ? qcc_exp_f64(e, x) : power_of_e(e, CVT(F32, x)).y;
+    if (is_f64(e, x)) return qcc_exp_f64(e, x);
+    x = CVT(F32, x);
+    Reduced d = reduce(e, x, 0);
+    int p = BITS(I32, HORNER_F32(d.r, exp_1));
+    int y = BITS(F32, OP2(add, p, OP2(shl, d.bits, I32(23))));
+    y = OP3(select, OP2(lt, x, F32(exp_lo)), F32(0), y);
+    return OP3(select, OP2(le, x, F32(exp_hi)), y, OP2(add, x, F32(INFINITY))); /* NaN as well */
 }
 
-/* Where n is 0, e^r - 1 is at hand, without the cancellation. */
+int qcc_expr_exp_negative(QccExpr *e, int x)
+{
+    if (is_f64(e, x)) return qcc_exp_f64(e, x);
+    x = CVT(F32, x);
+    Reduced d = reduce(e, x, 127);
+    int y = OP2(mul, HORNER_F32(d.r, exp_1), power_of_2(e, d.bits));
+    return OP3(select, OP2(lt, x, F32(exp_lo)), F32(0), y);
+}
+
+/* e^r - 1 without the cancellation. */
+static int expm1_reduced(QccExpr *e, int r)
+{
+    return OP3(fma, HORNER_F32(r, exp_q), OP2(mul, r, r), r);
+}
+
+/* Where n is 0, that of r. */
 int qcc_expr_expm1(QccExpr *e, int x)
 {
     if (is_f64(e, x)) return qcc_expm1_f64(e, x);
-    Power p = power_of_e(e, CVT(F32, x));
-    return OP3(select, OP2(eq, p.n, F32(0)), p.r, OP2(sub, p.y, F32(1)));
+    x = CVT(F32, x);
+    Reduced d = reduce(e, x, 0);
+    int whole = OP2(sub, qcc_expr_exp(e, x), F32(1));
+    return OP3(select, OP2(eq, d.n, F32(0)), expm1_reduced(e, d.r), whole);
 }
 
 /* |x| = 2^k m with m in [sqrt(1/2), sqrt(2)), for finite x but 0; k is i32. Denormals are scaled
@@ -117,49 +145,69 @@ int qcc_expr_log1p(QccExpr *e, int x)
     return OP2(add, qcc_expr_log(e, w), OP3(select, inside, lost, F32(0)));
 }
 
-/* y, which is not negative, with the sign of x. */
+/* |y| with the sign of x. */
 static int with_sign_of(QccExpr *e, int x, int y)
 {
     int sign = OP2(and, BITS(I32, x), I32(INT32_MIN));
-    return BITS(F32, OP2(or, sign, BITS(I32, y)));
+    return BITS(F32, OP2(or, sign, OP2(and, BITS(I32, y), I32(INT32_MAX))));
 }
 
-/* Of t = |x|: t + t^3 P(t^2) below 0.625, else 1 - 2 / (e^2t + 1). */
+/* e^x - 1 for |x| <= 24, without cancellation: 2^n (e^r - 1) + (2^n - 1). */
+static int expm1_near(QccExpr *e, int x)
+{
+    Reduced d = reduce(e, x, 127);
+    int s = power_of_2(e, d.bits);
+    return OP3(fma, s, expm1_reduced(e, d.r), OP2(sub, s, F32(1)));
+}
+
+/* Of t = |x|: v / (v + 2) with v = e^2t - 1; from 10 on that is 1. */
 int qcc_expr_tanh(QccExpr *e, int x)
 {
-    static const float c[] = {-0x1.555532p-2f, 0x1.1106f6p-3f, -0x1.b835a4p-5f, 0x1.51f8cep-6f,
-                              -0x1.750ce6p-8f}; /* 2^-27.7 */
     if (is_f64(e, x)) return qcc_tanh_f64(e, x);
     x = CVT(F32, x);
-    int t = OP1(abs, x), z = OP2(mul, t, t);
-    int small = OP3(fma, OP2(mul, t, z), HORNER_F32(z, c), t);
-    int large = OP2(add, qcc_expr_exp(e, OP2(add, t, t)), F32(1));
-    large = OP2(sub, F32(1), OP2(div, F32(2), large));
-    return with_sign_of(e, x, OP3(select, OP2(lt, t, F32(0.625f)), small, large));
+    int t = OP2(min, F32(10), OP1(abs, x));
+    int v = expm1_near(e, OP2(add, t, t));
+    return with_sign_of(e, x, OP2(div, v, OP2(add, v, F32(2))));
 }
 
-/* Of t = |x|: t + t P(t^2) below 0.921875, else 1 - e^(-t - t G(t)); from 4 on that is 1. */
+/* Of t = |x|: 1 - e^(-t - t G(t)); from 4 on that is 1. */
 int qcc_expr_erf(QccExpr *e, int x)
 {
-    static const float c[] = {0x1.06eba6p-3f,  -0x1.8126e8p-2f, 0x1.ce1ab4p-4f,
-                              -0x1.b68e66p-6f, 0x1.474a0ep-8f,  -0x1.3a48e2p-11f}; /* 2^-25.9 */
-    static const float g[] = {0x1.07798p-3f,  0x1.4531e6p-1f,   0x1.b32e2cp-4f, -0x1.856fa6p-6f,
-                              0x1.dde06ap-9f, -0x1.53620ap-12f, 0x1.7bc35ep-17f}; /* 2^-30.3 */
+    static const float g[] = {0x1.06eba8p-3f,   0x1.45f3p-1f,    0x1.a4f8c4p-4f,
+                              -0x1.39b7cap-6f,  -0x1.63792p-13f, 0x1.b7447ap-10f,
+                              -0x1.4e28fep-11f, 0x1.f28906p-14f, -0x1.3b00d2p-17f}; /* 2^-27.8 */
     if (is_f64(e, x)) return qcc_erf_f64(e, x);
     x = CVT(F32, x);
-    int t = OP2(min, F32(4), OP1(abs, x));
-    int small = OP3(fma, t, HORNER_F32(OP2(mul, t, t), c), t);
-    int minus = OP1(neg, t);
-    int large = qcc_expr_exp(e, OP3(fma, minus, HORNER_F32(t, g), minus));
-    large = OP2(sub, F32(1), large);
-    return with_sign_of(e, x, OP3(select, OP2(lt, t, F32(0.921875f)), small, large));
+    int t = OP2(min, F32(4), OP1(abs, x)), minus = OP1(neg, t);
+    int less = expm1_near(e, OP3(fma, minus, HORNER_F32(t, g), minus));
+    return with_sign_of(e, x, less);
+}
+
+/* max(x, 0) - t e with t = |x| and e = P(X < -t) = 2^-w, w = 1 + t W(t); from 5.7 on e is 0. With
+ * n = rne(w) and f = w - n, which is exact, e = 2^-n (1 + f P(f)). */
+int qcc_expr_gelu(QccExpr *e, int x)
+{
+    static const float w[] = {0x1.26aed4p+0f,   0x1.d63aa4p-2f,  0x1.ae0d34p-5f,
+                              -0x1.cef13ap-8f,  0x1.200680p-13f, 0x1.861718p-13f,
+                              -0x1.4a0464p-15f, 0x1.7c1412p-19f}; /* 2^-26.0 */
+    static const float p[] = {-0x1.62e43p-1f, 0x1.ebfbdcp-3f,   -0x1.c6aee8p-5f,
+                              0x1.3b2d4ep-7f, -0x1.5f3e86p-10f, 0x1.41faa2p-13f}; /* 2^-25.9 */
+    static const float integers = 0x1.8p23f + 127;
+    int t = OP2(min, F32(5.7f), OP1(abs, x));
+    int power = OP3(fma, t, HORNER_F32(t, w), F32(1));
+    int z = OP2(sub, F32(integers), power);
+    int f = OP2(add, power, OP2(sub, z, F32(integers)));
+    int part = OP3(fma, f, HORNER_F32(f, p), F32(1));
+    int tail = OP2(mul, part, power_of_2(e, BITS(I32, z)));
+    tail = OP3(select, OP2(eq, t, F32(5.7f)), F32(0), tail);
+    return OP3(fma, OP1(neg, t), tail, OP2(max, F32(0), x));
 }
 
 /* With u = e^-|x|, which never overflows: 1 / (1 + u), or u / (1 + u) below zero. */
 int qcc_expr_sigmoid(QccExpr *e, int x)
 {
     if (!is_f64(e, x)) x = CVT(F32, x);
-    int u = qcc_expr_exp(e, OP1(neg, OP1(abs, x))), one = qcc_expr_real(e, x, 1);
+    int u = qcc_expr_exp_negative(e, OP1(neg, OP1(abs, x))), one = qcc_expr_real(e, x, 1);
     int top = OP3(select, OP2(lt, x, qcc_expr_real(e, x, 0)), u, one);
     return OP2(div, top, OP2(add, one, u));
 }
@@ -229,8 +277,9 @@ int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmi
                         bool bounded)
 {
     if (!bounded) {
-        v = OP3(select, OP2(eq, v, v), v, F32(0));
-        v = OP2(min, OP2(max, v, F32(-0x1p30f)), F32(0x1p30f));
+        /* One instruction of AVX-512 chooses between a maximum and 0. */
+        v = OP3(select, OP2(eq, v, v), OP2(max, v, F32(-0x1p30f)), F32(0));
+        v = OP2(min, v, F32(0x1p30f));
     }
     int q = CVT(I32, v);
     if (zero >= 0) q = OP2(add, q, zero);

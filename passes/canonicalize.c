@@ -2,7 +2,7 @@
  *
  * A table of small rules, each for one op; a rule gives the value that takes the op's place, or
  * none. The rules are tried until no one fires. Every rule keeps f32 results to the bit, except for
- * two that are marked "rounds": they change the last digit of an f32, never a quantized model.
+ * three that are marked "rounds": they change the last digit of an f32, never a quantized model.
  */
 #include <math.h>
 #include <string.h>
@@ -177,6 +177,44 @@ static QccStatus relu_of_bounded(QccPassCtx *ctx, QccOp *op, QccValue **to)
     return QCC_OK;
 }
 
+/* What the value is half of: v of v * 1/2; else NULL. */
+static QccValue *whole_of(const QccValue *value)
+{
+    const QccOp *mul = qcc_def_is(value, &qcc_op_mul);
+    return mul ? beside_splat(mul, 0.5f, true) : NULL;
+}
+
+/* x of 1 + erf(x / sqrt 2), which is twice the normal distribution; else NULL. */
+static QccValue *normal_of(const QccValue *value)
+{
+    const QccOp *add = qcc_def_is(value, &qcc_op_add);
+    const QccOp *erf = add ? qcc_def_is(beside_splat(add, 1, true), &qcc_op_erf) : NULL;
+    if (!erf) return NULL;
+    const QccOp *div = qcc_def_is(operand(erf, 0), &qcc_op_div);
+    const QccOp *mul = qcc_def_is(operand(erf, 0), &qcc_op_mul);
+    if (div) return beside_splat(div, 1.41421356f, false);
+    return mul ? beside_splat(mul, 0.70710678f, true) : NULL;
+}
+
+/* x * 1/2 * (1 + erf(x / sqrt 2)), multiplied in whatever order -> gelu. (rounds: the division
+ * becomes a product, and products change places) */
+static QccStatus mul_to_gelu(QccPassCtx *ctx, QccOp *op, QccValue **to)
+{
+    QCC_TRY(mul_one(ctx, op, to));
+    QccValue *outer = whole_of(&op->out[0]);
+    const QccOp *mul = outer ? qcc_def_is(outer, &qcc_op_mul) : op;
+    for (int i = 0; i < 2 && mul && !*to; i++) {
+        QccValue *a = operand(mul, i), *b = operand(mul, 1 - i);
+        QccValue *whole = outer ? a : whole_of(a);
+        if (!whole || (normal_of(whole) != b && normal_of(b) != whole)) continue;
+        QccValue *x = normal_of(b) == whole ? whole : b;
+        if (x->type->dtype != QCC_F32 || !same_type(x, &op->out[0])) continue;
+        QccGeluAttrs attrs = {.tanh = false};
+        QCC_TRY(qcc_make(to, op->graph, op, &qcc_op_gelu, op->loc, &x, 1, &attrs));
+    }
+    return QCC_OK;
+}
+
 /* ---- shapes -------------------------------------------------------------------------------- */
 
 /* transpose by the identity -> x; transpose of transpose -> one. */
@@ -320,7 +358,7 @@ static const Rule rules[] = {
     {&qcc_op_matmul, matmul_to_fc},
     {&qcc_op_max, max_to_clip},
     {&qcc_op_min, min_to_clip},
-    {&qcc_op_mul, mul_one},
+    {&qcc_op_mul, mul_to_gelu},
     {&qcc_op_pad, drop_if_same_type},
     {&qcc_op_quantize, quantize_of_dequantize},
     {&qcc_op_relu, relu_of_bounded},

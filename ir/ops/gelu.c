@@ -1,6 +1,7 @@
 /* gelu - y = x * P(X <= x) of the normal distribution (Hendrycks and Gimpel 2016).
  *
- *   exact:  y = (x * 1/2) * (1 + erf(x * sqrt(1/2)))
+ *   exact:  f32: y = max(x, 0) - |x| * P(X < -|x|), a function of its own (docs/numerics.md)
+ *           f64: y = (x * 1/2) * (1 + erf(x * sqrt(1/2)))
  *   tanh:   y = (x * 1/2) * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x * x * x)))
  *
  * products from the left, every operation rounded.
@@ -24,6 +25,7 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     const QccGeluAttrs *a = op->attrs;
     int x = arg[0], t;
+    if (!a->tanh && e->node[x].type == QCC_EX_F32) return qcc_expr_gelu(e, x);
     if (a->tanh) {
         int cube = mul(e, mul(e, mul(e, qcc_expr_real(e, x, 0.044715), x), x), x);
         t = qcc_expr_tanh(e, mul(e, qcc_expr_real(e, x, 0.79788456080286536), add(e, x, cube)));

@@ -46,7 +46,8 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     }
     const float *x = in[0].data;
     float *y = result->data, *e = QCC_NEW_ARRAY(arena, n, float);
-    QccExprEval *exponential = function(qcc_expr_exp, arena), *log = function(qcc_expr_log, arena);
+    QccExprEval *exponential = function(qcc_expr_exp_negative, arena),
+                *log = function(qcc_expr_log, arena);
     for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
         float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
@@ -82,7 +83,7 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     QccExpr *x = qcc_lower_expr(list), *e = qcc_lower_expr(list);
     QccExpr *log = qcc_lower_expr(list), *y = qcc_lower_expr(list);
     x->result = qcc_rows_real(x, k, &real);
-    e->result = qcc_expr_exp(e, lowered(e, k, &real));
+    e->result = qcc_expr_exp_negative(e, lowered(e, k, &real));
     log->result = qcc_expr_log(log, qcc_expr_acc(log, QCC_EX_F32));
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;

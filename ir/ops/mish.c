@@ -11,7 +11,7 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     (void)op;
     int x = arg[0], one = qcc_expr_real(e, x, 1), two = qcc_expr_real(e, x, 2);
-    int u = qcc_expr_exp(e, qcc_expr_op1(e, QCC_EX_neg, qcc_expr_op1(e, QCC_EX_abs, x)));
+    int u = qcc_expr_exp_negative(e, qcc_expr_op1(e, QCC_EX_neg, qcc_expr_op1(e, QCC_EX_abs, x)));
     int twice = qcc_expr_op2(e, QCC_EX_add, u, u), square = qcc_expr_op2(e, QCC_EX_mul, u, u);
     int negative = qcc_expr_op2(e, QCC_EX_lt, x, qcc_expr_real(e, x, 0));
     int above = qcc_expr_op3(e, QCC_EX_select, negative, square, one);

@@ -1,8 +1,8 @@
-/* softmax - y = exp(x - m) / s over the dimensions from axis on, m the largest x, s the sum of the
- * exponentials.
+/* softmax - y = exp(x - m) * (1 / s) over the dimensions from axis on, m the largest x, s the sum of
+ * the exponentials.
  *
  * A row is what lies in those dimensions. m and s go by 16 virtual lanes (reduce.h), exp is that of
- * qmath, the division is IEEE.
+ * qmath, the division, one a row, is IEEE.
  */
 #include "ir/ops/reduce.h"
 
@@ -34,8 +34,8 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
         float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
         qcc_exp_f32(y, y, n, arena);
-        float sum = qcc_reduce_row(y, n, QCC_REDUCE_SUM);
-        for (int64_t i = 0; i < n; i++) y[i] /= sum;
+        float part = 1 / qcc_reduce_row(y, n, QCC_REDUCE_SUM);
+        for (int64_t i = 0; i < n; i++) y[i] *= part;
     }
     return QCC_OK;
 }
@@ -50,7 +50,7 @@ static bool permute(QccOp *op, const int *perm, int rank)
 static int exponential(QccExpr *e, const QccLoweredKernel *k, const QccReal *real)
 {
     int x = qcc_rows_real(e, k, real), m = qcc_rows_stage(e, 0, QCC_EX_F32);
-    return qcc_expr_exp(e, qcc_expr_op2(e, QCC_EX_sub, x, m));
+    return qcc_expr_exp_negative(e, qcc_expr_op2(e, QCC_EX_sub, x, m));
 }
 
 static QccStatus lower(const QccOp *op, QccKernelList *list)
@@ -61,17 +61,21 @@ static QccStatus lower(const QccOp *op, QccKernelList *list)
     QccLoweredKernel *k = qcc_rows_lower(op, list, (int)a->axis, false);
     if (!k || !qcc_lower_real(list, k, op->in[0].value->type, &real)) return QCC_ERROR_UNSUPPORTED;
     k->kernel->nanchor = k->kernel->narg - 1;
-    QccExpr *x = qcc_lower_expr(list), *e = qcc_lower_expr(list), *y = qcc_lower_expr(list);
+    QccExpr *x = qcc_lower_expr(list), *e = qcc_lower_expr(list);
+    QccExpr *part = qcc_lower_expr(list), *y = qcc_lower_expr(list);
     x->result = qcc_rows_real(x, k, &real);
     e->result = exponential(e, k, &real);
+    int one = qcc_expr_f32(part, 1), sum = qcc_expr_acc(part, QCC_EX_F32);
+    part->result = qcc_expr_op2(part, QCC_EX_div, one, sum);
     QccRowShape *rows = &k->kernel->u.rows;
     rows->nstage = 2;
     rows->stage[0].combine = QCC_COMBINE_MAX;
     rows->stage[0].term = x;
     rows->stage[1].combine = QCC_COMBINE_SUM;
     rows->stage[1].term = e;
+    rows->stage[1].then = part;
     int node = exponential(y, k, &real);
-    y->result = qcc_expr_op2(y, QCC_EX_div, node, qcc_rows_stage(y, 1, QCC_EX_F32));
+    y->result = qcc_expr_op2(y, QCC_EX_mul, node, qcc_rows_stage(y, 1, QCC_EX_F32));
     k->kernel->epilogue = y;
     return QCC_OK;
 }

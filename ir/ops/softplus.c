@@ -5,7 +5,8 @@ static int map(const QccOp *op, QccExpr *e, const int *arg)
 {
     (void)op;
     int minus = qcc_expr_op1(e, QCC_EX_neg, qcc_expr_op1(e, QCC_EX_abs, arg[0]));
-    int rest = qcc_expr_log1p(e, qcc_expr_exp(e, minus)), zero = qcc_expr_real(e, arg[0], 0);
+    int rest = qcc_expr_log1p(e, qcc_expr_exp_negative(e, minus));
+    int zero = qcc_expr_real(e, arg[0], 0);
     return qcc_expr_op2(e, QCC_EX_add, qcc_expr_op2(e, QCC_EX_max, zero, arg[0]), rest);
 }
 

@@ -71,12 +71,13 @@ def remez(samples, powers, rounds=30):
     return coeff
 
 
-def fit(name, samples, powers, rounding=f32):
-    """Coefficients for the powers, lowest first, rounded one after the other."""
+def fit(name, samples, powers, rounding=f32, together=False):
+    """Coefficients for the powers, lowest first, rounded one after the other. together: at once,
+    where t changes its sign, so that powers of t but the 0th cannot be fitted alone."""
     samples = [s for s in samples if s[0] != 0]
     fixed, rest = {}, list(powers)
-    if rounding is f64:
-        fixed = {p: f64(c) for p, c in zip(powers, remez(samples, powers))}
+    if rounding is f64 or together:
+        fixed = {p: rounding(c) for p, c in zip(powers, remez(samples, powers))}
         rest = []
     while rest:
         left = [(t, f - sum(c * t ** p for p, c in fixed.items()), w) for t, f, w in samples]
@@ -129,15 +130,16 @@ def main():
     smax = D("0.17160")
     fit("log", [(z, (2 * ref.atanh(z.sqrt()) / z.sqrt() - 2), 1 / D(2))
                 for z in grid("0.00001", smax ** 2)], range(1, 5))
-    # tanh: x + x^3 P(x^2), x <= 0.625
-    fit("tanh", [(z, (ref.tanh(z.sqrt()) / z.sqrt() - 1) / z, z * z.sqrt() / ref.tanh(z.sqrt()))
-                 for z in grid("0.0001", D("0.625") ** 2)], range(5))
-    # erf below 0.921875: x + x P(x^2)
-    fit("erf, small", [(z, ref.erf(z.sqrt()) / z.sqrt() - 1, z.sqrt() / ref.erf(z.sqrt()))
-                       for z in grid("0.0001", D("0.921875") ** 2)], range(6))
-    # erf from there: 1 - e^(-t - t G(t)), t <= 4; the error of the result is erfc * t * error of G
-    fit("erf, large", [(t, -ref.erfc(t).ln() / t - 1, t * ref.erfc(t) / ref.erf(t))
-                       for t in grid("0.921875", 4)], range(7))
+    # erf: 1 - e^(-t - t G(t)), t <= 4; the error of the result is erfc * t * error of G
+    fit("erf", [(t, -ref.erfc(t).ln() / t - 1, t * ref.erfc(t) / ref.erf(t))
+                for t in grid("0.0005", 4, 400)], range(9))
+    # gelu: P(X < -t) = 2^-w with w = 1 + t W(t), t <= 5.7, and 2^-f = 1 + f P(f), |f| <= 1/2; the
+    # error of the result over t is P(X < -t) times that of w
+    below = [(t, ref.erfc(t / D(2).sqrt()) / 2) for t in grid("0.0005", "5.7")]
+    fit("gelu, w", [(t, (-p.ln() / ln2 - 1) / t, t * p * ln2) for t, p in below], range(8),
+        together=True)
+    fit("gelu, 2^-f", [(f, ((-f * ln2).exp() - 1) / f, abs(f) / (-f * ln2).exp())
+                       for f in grid("-0.5001", "0.50015", 400)], range(6), together=True)
     # pow, in f64: log2(m) = s L(s^2), and 2^r = 1 + r E(r), |r| <= 1/2
     fit("log2", [(z, 2 * ref.atanh(z.sqrt()) / z.sqrt() / ln2, D(1))
                  for z in grid("0.00001", smax ** 2)], range(8), f64)

@@ -376,6 +376,36 @@ START_TEST(test_exp_array)
 }
 END_TEST
 
+/* Beside the C library's erfc: within 2^-23 of x, and no worse than 2 ulp above 0. */
+static void check_gelu(void *user)
+{
+    QccArena *arena = qcc_arena_new(user);
+    enum { N = 20000 };
+    float *x = QCC_NEW_ARRAY(arena, N, float), *y = QCC_NEW_ARRAY(arena, N, float);
+    for (int i = 0; i < N; i++) x[i] = (float)(i - N / 2) / 1500;
+    static const float odd[] = {-INFINITY, INFINITY, NAN, -1e38F, 1e38F, -5.7F, 5.7F, 0x1p-120F};
+    memcpy(x, odd, sizeof odd);
+    QccExpr e;
+    qcc_expr_init(&e, arena);
+    qcc_expr_gelu(&e, qcc_expr_arg(&e, 0, QCC_EX_F32));
+    qcc_expr_prune(&e);
+    qcc_expr_eval(&e, N, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y, arena);
+    ck_assert(y[0] == 0 && y[1] == INFINITY && isnan(y[2]));
+    for (int i = 3; i < N; i++) {
+        double want = x[i] * 0.5 * erfc(-x[i] * sqrt(0.5)), off = fabs(y[i] - want);
+        ck_assert_msg(off <= fabs(x[i]) * 0x1p-23, "gelu(%a) is %a, wanted %a", x[i], y[i], want);
+        if (x[i] > 0) ck_assert_int_le(ulps(y[i], (float)want), 2);
+    }
+    qcc_arena_free(arena);
+}
+
+START_TEST(test_gelu)
+{
+    QccMem mem = {0};
+    ck_assert(qcc_mem_protect(&mem, check_gelu, &mem));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("qmath");
@@ -387,6 +417,7 @@ int main(void)
     tcase_add_test(tcase, test_minifloat);
     tcase_add_test(tcase, test_rne);
     tcase_add_test(tcase, test_exp_array);
+    tcase_add_test(tcase, test_gelu);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
