@@ -363,8 +363,8 @@ static void check_measured_depthwise(void)
     static const struct {
         int64_t wide, taps, stride;
         int mr, rows;
-    } measured[] = {{56, 3, 1, 14, 2}, {28, 3, 1, 14, 2}, {14, 5, 1, 7, 2},
-                    {56, 3, 2, 14, 0}, {28, 5, 2, 7, 2},  {7, 3, 1, 7, 2}};
+    } measured[] = {{56, 3, 1, 14, 2}, {28, 3, 1, 14, 2}, {14, 5, 1, 14, 0},
+                    {56, 3, 2, 14, 0}, {28, 5, 2, 14, 0}, {7, 3, 1, 7, 2}};
     for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) {
         int64_t wide = measured[i].wide, taps = measured[i].taps;
         QccKernel *k = make_conv((int64_t[]){1, wide, wide, 64}, taps, taps, 1, 64, false);
