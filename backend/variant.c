@@ -47,6 +47,7 @@ enum {
                           more where the epilogue binds. Of more, a core cannot look past them */
     PLAIN_UOPS = 5,    /* of an epilogue, for a vector: add, convert, multiply, convert, narrow */
     FAR_BYTES = 10,    /* that come from beyond L2 in a cycle */
+    AHEAD_SHARE = 10,  /* a tenth more: bringing B near was not measured */
     COLD_BYTES = 768 * 1024, /* weights of this size are not in L2 when a network comes back */
 };
 
@@ -221,9 +222,12 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     /* What of B comes from beyond L2 holds up what needs it, unless it was called for before; that
      * counts where it is not little beside the multiplies. */
     int64_t b = bytes_of_b(k, t), far = b / FAR_BYTES, all = g.blocks * panels * block;
-    if (b <= COLD_BYTES || 2 * far < all) return all;
-    v->ahead = v->n_outer;
-    return v->ahead ? max_i64(all, far) : max_i64(panels * block, far) + all - panels * block;
+    int64_t pixels = k->extent[0] * k->extent[1] * k->extent[2];
+    int64_t least = b / QCC_TILE_SIZE * pixels; /* a cycle a pixel for each tile of B */
+    if (b <= COLD_BYTES || 2 * far < least) return all;
+    v->ahead = v->n_outer && g.blocks > 1;
+    if (v->ahead) return max_i64(all, far) + max_i64(all, far) / AHEAD_SHARE;
+    return max_i64(panels * block, far) + all - panels * block;
 }
 
 /* K steps of a pass, of which a block's part of A stays in L1; 0: no number of them divides all. */
@@ -411,8 +415,12 @@ static void offer_details(Candidates *c, const QccKernel *k, const QccVariant *v
     other.stream = v->stream ? QCC_STREAM_NONE : v->n_outer ? QCC_STREAM_A : QCC_STREAM_B;
     offer(c, &other);
     other = *v;
-    other.ahead = v->n_outer && !v->ahead;
-    offer(c, &other);
+    other.ahead = !v->ahead;
+    if (!v->n_outer) { /* which needs the other order */
+        other.n_outer = true;
+        other.stream = QCC_STREAM_NONE;
+    }
+    if (!v->chunk) offer(c, &other);
     if (v->chunk || tile_steps(k) > 2 * LATE_STEPS) return;
     other = *v;
     other.late = !v->late;

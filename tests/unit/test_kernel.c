@@ -387,13 +387,15 @@ END_TEST
 static void check_tile_details(const QccTarget *t)
 {
     static const struct {
-        int64_t side, n, taps, ci;
+        int64_t h, w, n, taps, ci;
         bool seeded, late, ahead;
-    } conv[] = {{56, 256, 1, 64, true, true, false},    {112, 96, 1, 16, true, true, false},
-                {14, 256, 3, 256, false, false, false}, {56, 64, 3, 64, false, false, false},
-                {7, 512, 3, 512, false, false, true},   {7, 2048, 1, 512, false, false, true}};
+    } conv[] = {
+        {56, 56, 256, 1, 64, true, true, false},    {112, 112, 96, 1, 16, true, true, false},
+        {14, 14, 256, 3, 256, false, false, false}, {56, 56, 64, 3, 64, false, false, false},
+        {7, 7, 512, 3, 512, false, false, false}, /* one block: B passes by once */
+        {1, 128, 768, 1, 3072, false, false, true}};
     for (size_t i = 0; i < sizeof conv / sizeof *conv; i++) {
-        int64_t space[4] = {1, conv[i].side, conv[i].side, conv[i].n};
+        int64_t space[4] = {1, conv[i].h, conv[i].w, conv[i].n};
         QccKernel *k = make_conv(space, conv[i].taps, conv[i].taps, conv[i].ci, 1, false);
         k->arg[0].dtype = QCC_U8;
         QccExpr *e = k->epilogue;
@@ -407,6 +409,11 @@ static void check_tile_details(const QccTarget *t)
         ck_assert_int_eq(k->variant.seeded, conv[i].seeded);
         ck_assert_int_eq(k->variant.late, conv[i].late);
         ck_assert_int_eq(k->variant.ahead, conv[i].ahead);
+        /* With and without that is worth measuring. */
+        QccVariant list[QCC_CANDIDATES];
+        int n = qcc_variant_candidates(k, t, list, QCC_CANDIDATES), others = 0;
+        for (int j = 0; j < n; j++) others += list[j].tiles && list[j].ahead != conv[i].ahead;
+        ck_assert_int_gt(others, 0);
     }
 }
 
