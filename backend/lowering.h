@@ -91,8 +91,8 @@ QccValueInfo *qcc_lowering_value(QccLowering *l, const QccValue *v);
 void qcc_plan_ops(QccLowering *l);
 /* Operand of plan->op that operand `i` of the anchor is; -1: none (computed inside, or absent). */
 int qcc_plan_operand(const QccOpPlan *plan, int i);
-/* Whether the kernel may read its operand i of the anchor past the end, and is a convolution that
- * wants a halo around it (then before[2], after[2] are set; else zeros). */
+/* Whether the kernel may read its operand i of the anchor (0: A) past the end, and is a convolution
+ * that wants a halo around it (then before[2], after[2] are set; else zeros). */
 bool qcc_plan_window(const QccOpPlan *plan, int i, int64_t before[2], int64_t after[2]);
 
 /* ---- layout.c */

@@ -97,10 +97,10 @@ int qcc_plan_operand(const QccOpPlan *plan, int i)
 bool qcc_plan_window(const QccOpPlan *plan, int i, int64_t before[2], int64_t after[2])
 {
     before[0] = before[1] = after[0] = after[1] = 0;
-    if (i > 1 || !plan->kernel || !plan->anchor ||
+    if (i > 0 || !plan->kernel || !plan->anchor ||
         !(plan->anchor->def->traits & QCC_TRAIT_CONTRACTION))
         return false;
-    if (i == 0 && plan->anchor->def == &qcc_op_conv2d) {
+    if (plan->anchor->def == &qcc_op_conv2d) {
         const QccConvAttrs *a = QCC_ATTRS(plan->anchor, QccConvAttrs);
         before[0] = a->pad.v[0];
         before[1] = a->pad.v[1];
