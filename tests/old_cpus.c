@@ -52,6 +52,19 @@ static const char *run_object(Job *job, Case *c, const char *path)
     return fn ? run_case(c, fn, job->target) : error;
 }
 
+/* Whether f64 is made of i32: for cvtdq2pd, which reads 8 bytes, QEMU 7.2 reads 16, past the end of
+ * an argument. */
+static bool widens_integers(const QccExpr *x)
+{
+    for (int i = 0; x && i < x->n; i++) {
+        const QccExprNode *node = &x->node[i];
+        if (node->op == QCC_EX_cvt && node->type == QCC_EX_F64 &&
+            x->node[node->in[0]].type == QCC_EX_I32)
+            return true;
+    }
+    return false;
+}
+
 static void run_job(void *user)
 {
     Job *job = user;
@@ -60,6 +73,10 @@ static void run_job(void *user)
             QccArena *arena = qcc_arena_new(&job->mem);
             Case *c = random_case(arena, &job->mem, (QccAnchor)anchor, (uint64_t)seed, job->target);
             const char *path = path_of(job, arena, anchor, seed);
+            if (widens_integers(c->k.epilogue)) {
+                qcc_arena_free(arena);
+                continue;
+            }
             const char *bad = job->codegen ? emit_case(job, c, path) : run_object(job, c, path);
             if (bad) printf("%s: %s\n", path, bad);
             job->failed += bad != NULL;
