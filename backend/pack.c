@@ -140,15 +140,24 @@ static float *pack_panel_f32(float *out, const Shape *s, const float *w, int64_t
     return out;
 }
 
+/* n of at most 4 bytes: nearly always 4, which is one instruction and no call. */
+static inline void copy_few(int8_t *to, const int8_t *from, int64_t n)
+{
+    if (n == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, (size_t)n);
+}
+
 /* Bytes of one K step, of column j from w + j*depth on. From column `paired` on, those of an odd
  * step stand beside those of the step before. */
 static void pack_step(int8_t *out, const Shape *s, const int8_t *w, int64_t valid, int64_t paired,
-                      int64_t odd, size_t bytes)
+                      int64_t odd, int64_t bytes)
 {
     int64_t depth = s->runs * s->length, j = 0;
-    for (; j < valid && j < paired; j++) memcpy(out + 4 * j, w + j * depth, bytes);
+    for (; j < valid && j < paired; j++) copy_few(out + 4 * j, w + j * depth, bytes);
     out -= odd * 4 * (s->cols - 1);
-    for (; j < valid; j++) memcpy(out + 4 * (2 * j - paired), w + j * depth, bytes);
+    for (; j < valid; j++) copy_few(out + 4 * (2 * j - paired), w + j * depth, bytes);
 }
 
 static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int64_t valid,
@@ -159,7 +168,7 @@ static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int
         for (int64_t e = 0; e < whole; e += 4, out += 4 * s->cols)
             pack_step(out, s, w + e, valid, paired, e / 4 % 2, 4);
         if (whole == s->length) continue;
-        pack_step(out, s, w + whole, valid, paired, whole / 4 % 2, (size_t)(s->length - whole));
+        pack_step(out, s, w + whole, valid, paired, whole / 4 % 2, s->length - whole);
         out += 4 * s->cols;
     }
     return out;
@@ -203,7 +212,7 @@ static void pack_tiles(int8_t *out, const Shape *s, const int8_t *w)
         for (int64_t run = 0; run < s->runs; run++, w += s->length)
             for (int64_t e = 0; e < s->length; e += 4) {
                 int64_t n = s->length - e < 4 ? s->length - e : 4;
-                memcpy(out + qcc_tile_weight(s->runs, s->length, o, run, e), w + e, (size_t)n);
+                copy_few(out + qcc_tile_weight(s->runs, s->length, o, run, e), w + e, n);
             }
 }
 
