@@ -1,5 +1,4 @@
-/* softmax - y = exp(x - m) * (1 / s) over the dimensions from axis on, m the largest x, s the sum of
- * the exponentials.
+/* softmax - y = exp(x - m) * (1 / s) from dimension axis on: m the maximum, s the exponentials' sum.
  *
  * A row is what lies in those dimensions. m and s go by 16 virtual lanes (reduce.h), exp is that of
  * qmath, the division, one a row, is IEEE.
