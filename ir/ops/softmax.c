@@ -1,4 +1,4 @@
-/* softmax - y = exp(x - m) * (1 / s) from dimension axis on: m the maximum, s the exponentials' sum.
+/* softmax - y = exp(x - m) * (1 / s) from dimension axis on, m the maximum, s the sum of those.
  *
  * A row is what lies in those dimensions. m and s go by 16 virtual lanes (reduce.h), exp is that of
  * qmath, the division, one a row, is IEEE.
