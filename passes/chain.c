@@ -100,6 +100,16 @@ static int first_reader(const Growth *g)
     return first;
 }
 
+/* Whether a step behind the chain may read what is computed inside. Rounding ends a stretch of
+ * steps (ir/epilogue.c): what they computed as reals is gone. */
+static bool is_in_reach(const Growth *g, const QccOp *op)
+{
+    if (op->out[0].type->quant) return true;
+    for (int i = g->n - 1; g->link[g->at[i]].op != op; i--)
+        if (g->link[g->at[i]].op->out[0].type->quant) return false;
+    return true;
+}
+
 /* Whether op `at`, which reads the chain, can be its next step. */
 static bool may_join(const Growth *g, int at)
 {
@@ -109,6 +119,7 @@ static bool may_join(const Growth *g, int at)
     for (int i = 0; i < next->op->nin; i++) {
         const QccValue *value = qcc_op_in(next->op, i);
         bool inside = value && value->def && holds(g, value->def);
+        if (inside && !is_in_reach(g, value->def)) return false;
         if (inside && !qcc_chain_may_follow(value->def, next->op)) return false;
     }
     return true;
