@@ -80,13 +80,6 @@ static int64_t block_cost(int64_t mr, int64_t nr, int64_t groups, bool madd)
     return groups * step + groups * load / 8 + half;
 }
 
-static bool loads_by_index(const QccExpr *x)
-{
-    for (int i = 0; x && i < x->n; i++)
-        if (x->node[i].op == QCC_EX_load) return true;
-    return false;
-}
-
 bool qcc_tiles_fit(const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
@@ -95,7 +88,7 @@ bool qcc_tiles_fit(const QccKernel *k, const QccTarget *t)
         if (k->extent[i] == 0) return false;
     if (k->arg[1].dtype != QCC_U8 || k->arg[2].dtype != QCC_I8 || c->groups != 1) return false;
     /* Results that are dropped still have to be computed and to lie somewhere. */
-    if (k->arg[0].stride[3] != 1 || loads_by_index(k->epilogue)) return false;
+    if (k->arg[0].stride[3] != 1 || qcc_expr_has(k->epilogue, QCC_EX_load)) return false;
     int64_t runs, length;
     qcc_contract_runs(k, &runs, &length);
     return runs * qcc_tile_steps(length).steps <= TILE_STEPS;

@@ -524,9 +524,7 @@ static QccStatus check_inside(const Builder *b, const QccOp *inner)
     const QccType *type = inner->out[0].type;
     int64_t dim[QCC_MAX_RANK];
     if (!type->quant && type->dtype == QCC_F32) return QCC_OK;
-    bool rounds = type->quant && type->quant->kind == QCC_QUANT_STATIC &&
-                  qcc_dtype_bits(type->dtype) <= 16 && type->rank == b->rank &&
-                  qcc_type_extents(type, dim) &&
+    bool rounds = qcc_type_rounds(type) && type->rank == b->rank && qcc_type_extents(type, dim) &&
                   !memcmp(dim, b->dim, (size_t)b->rank * sizeof *dim);
     return rounds ? QCC_OK
                   : qcc_op_error(b->op,
@@ -748,6 +746,12 @@ QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena)
     qcc_expr_prune(&out->expr);
     prune_args(out, arena);
     return check_args(&b);
+}
+
+bool qcc_type_rounds(const QccType *type)
+{
+    return type->quant && type->quant->kind == QCC_QUANT_STATIC &&
+           qcc_dtype_bits(type->dtype) <= 16;
 }
 
 bool qcc_is_anchor(const QccOp *op)

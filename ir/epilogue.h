@@ -52,6 +52,10 @@ void qcc_epilogue_eval(const QccEpilogue *epilogue, const QccTensor *in, const v
  * 8-bit tensor to 8 bits whose tables are scalars. false: it is not of that kind. */
 bool qcc_epilogue_table(const QccEpilogue *epilogue, uint8_t out[256], QccArena *scratch);
 
+/* Whether a value of this type can stand inside a fused op, rounded to it: scales that are known,
+ * and at most 16 bits, which f32 holds. */
+bool qcc_type_rounds(const QccType *type);
+
 /* Whether `op` could be the anchor of a fused op / a step behind one; used by fuse-requant. */
 bool qcc_is_anchor(const QccOp *op);
 bool qcc_is_step(const QccOp *op);

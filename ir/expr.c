@@ -509,6 +509,13 @@ int qcc_expr_inline(QccExpr *e, const QccExpr *from, const int *arg)
     return e->result = map[from->result];
 }
 
+bool qcc_expr_has(const QccExpr *e, QccExprOp op)
+{
+    for (int i = 0; e && i < e->n; i++)
+        if (e->node[i].op == op) return true;
+    return false;
+}
+
 void qcc_expr_prune(QccExpr *e)
 {
     if (e->result < 0) return;

@@ -125,6 +125,9 @@ int qcc_expr_load(QccExpr *e, int argument, QccExprType type, int a);
 /* Copies `from`'s nodes into e, with arg[k] in place of argument k, and returns the result. */
 int qcc_expr_inline(QccExpr *e, const QccExpr *from, const int *arg);
 
+/* Whether a node of that kind is in it; `e` may be NULL, which has none. */
+bool qcc_expr_has(const QccExpr *e, QccExprOp op);
+
 /* Drops nodes that the result does not need. */
 void qcc_expr_prune(QccExpr *e);
 

@@ -193,13 +193,18 @@ QccDim qcc_dim(int64_t n)
     return (QccDim){.n = n};
 }
 
-static bool same_type(const QccType *a, const QccType *b)
+bool qcc_type_same_shape(const QccType *a, const QccType *b)
 {
-    if (a->dtype != b->dtype || a->rank != b->rank || a->quant != b->quant) return false;
+    if (a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++) {
         if (!qcc_dim_equal(&a->dim[i], &b->dim[i])) return false;
     }
     return true;
+}
+
+static bool same_type(const QccType *a, const QccType *b)
+{
+    return a->dtype == b->dtype && a->quant == b->quant && qcc_type_same_shape(a, b);
 }
 
 const QccType *qcc_type(QccIr *ir, QccDtype dtype, int rank, const QccDim *dim,

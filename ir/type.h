@@ -86,6 +86,8 @@ int64_t qcc_quant_index(const QccQuant *q, int rank, const int64_t *dim, const i
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
+/* Whether both have the same extents, symbols included. */
+bool qcc_type_same_shape(const QccType *a, const QccType *b);
 /* Extents as numbers; false when a symbol is in the way. */
 bool qcc_type_extents(const QccType *t, int64_t *dim);
 /* Elements and bytes; -1 when a symbol is in the way. Types are checked not to overflow. */

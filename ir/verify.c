@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/base/table.h"
+#include "ir/epilogue.h"
 #include "ir/names.h"
 #include "ir/ops.h"
 #include "ir/qmath.h"
@@ -168,10 +169,7 @@ static QccStatus check_operand_count(const QccOp *op)
 bool qcc_type_fits(const QccOp *op, const QccType *inferred, const QccType *type)
 {
     if (inferred == type) return true;
-    if (!type->quant || inferred->rank != type->rank) return false;
-    for (int i = 0; i < type->rank; i++) {
-        if (!qcc_dim_equal(&inferred->dim[i], &type->dim[i])) return false;
-    }
+    if (!type->quant || !qcc_type_same_shape(inferred, type)) return false;
     if (op->def->traits & QCC_TRAIT_CONSTANT) return inferred->dtype == type->dtype;
     return inferred->dtype == QCC_F32;
 }
@@ -311,7 +309,7 @@ static QccStatus check_fused(Verifier *v, const QccOp *op)
         if (inner->def->traits & QCC_TRAIT_CONSTANT) continue;
         for (int i = 0; i < inner->nout; i++) {
             const QccType *t = inner->out[i].type;
-            if (t->quant && (t->quant->kind != QCC_QUANT_STATIC || qcc_dtype_bits(t->dtype) > 16))
+            if (t->quant && !qcc_type_rounds(t))
                 return qcc_error(d, inner->loc,
                                  "values within a body are rounded to at most 16 bits, with scales "
                                  "that are known");

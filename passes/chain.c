@@ -25,15 +25,6 @@ bool qcc_chain_head(const QccOp *op)
     return is_plain(op) && (qcc_is_anchor(op) || is_real_step(op));
 }
 
-static bool same_shape(const QccType *a, const QccType *b)
-{
-    if (a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++) {
-        if (!qcc_dim_equal(&a->dim[i], &b->dim[i])) return false;
-    }
-    return true;
-}
-
 static bool is_contraction(const QccOp *op)
 {
     return op->def->traits & QCC_TRAIT_CONTRACTION;
@@ -53,15 +44,14 @@ bool qcc_chain_goes_on(const QccOp *op)
 {
     const QccType *type = op->out[0].type;
     if (!type->quant) return type->dtype == QCC_F32;
-    return type->quant->kind == QCC_QUANT_STATIC && qcc_dtype_bits(type->dtype) <= 16 &&
-           is_light(op);
+    return qcc_type_rounds(type) && is_light(op);
 }
 
 bool qcc_chain_may_follow(const QccOp *op, const QccOp *user)
 {
     const QccType *type = op->out[0].type;
     if (!qcc_chain_goes_on(op) || !is_real_step(user)) return false;
-    return same_shape(type, user->out[0].type) && (!type->quant || is_light(user));
+    return qcc_type_same_shape(type, user->out[0].type) && (!type->quant || is_light(user));
 }
 
 /* ---- forming ------------------------------------------------------------------------------- */

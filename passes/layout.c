@@ -250,13 +250,6 @@ static bool as_shape(const QccType *t, QccShapeAttrs *attrs)
     return open <= 1;
 }
 
-static bool same_shape(const QccType *a, const QccType *b)
-{
-    bool same = a->rank == b->rank;
-    for (int i = 0; same && i < a->rank; i++) same = qcc_dim_equal(&a->dim[i], &b->dim[i]);
-    return same;
-}
-
 /* Whether an operand means the same beside values of type `to` as beside those of type `from`: a
  * single number, or extents of the last dimensions, which the reshape leaves alone. */
 static bool broadcasts_alike(const QccType *t, const QccType *from, const QccType *to)
@@ -277,7 +270,7 @@ static bool stands_beside(const QccValue *value, const QccOp *reshape)
     const QccType *from = reshape->out[0].type, *to = reshape->in[0].value->type;
     if (!value || !is_single_pair(value->type)) return false;
     if (broadcasts_alike(value->type, from, to)) return true;
-    return same_shape(value->type, from) &&
+    return qcc_type_same_shape(value->type, from) &&
            (qcc_def_is(value, &qcc_op_reshape) || !may_be_followed(value, NULL));
 }
 
@@ -289,9 +282,9 @@ static QccStatus undo_reshape(Layout *l, QccOp *op, const QccOp *reshape, QccVal
     const QccOp *by = qcc_def_is(value, &qcc_op_reshape);
     QccShapeAttrs attrs;
     *out = by ? by->in[0].value : value;
-    if (same_shape((*out)->type, to)) return QCC_OK;
+    if (qcc_type_same_shape((*out)->type, to)) return QCC_OK;
     *out = value;
-    if (!same_shape(type, reshape->out[0].type)) return QCC_OK;
+    if (!qcc_type_same_shape(type, reshape->out[0].type)) return QCC_OK;
     as_shape(to, &attrs);
     QCC_TRY(qcc_make(out, l->g, op, &qcc_op_reshape, op->loc, &value, 1, &attrs));
     if (type->quant)
@@ -308,7 +301,7 @@ static QccStatus sink_reshape(Layout *l, QccOp *op, bool *done)
     if (!is_map(op) || op->nout != 1 || !is_single_pair(op->out[0].type)) return QCC_OK;
     for (int i = 0; i < op->nin && !reshape; i++)
         if (op->in[i].value) reshape = parted_by(op->in[i].value);
-    if (!reshape || !same_shape(op->out[0].type, reshape->out[0].type)) return QCC_OK;
+    if (!reshape || !qcc_type_same_shape(op->out[0].type, reshape->out[0].type)) return QCC_OK;
     if (!as_shape(reshape->in[0].value->type, &unused)) return QCC_OK;
     for (int i = 0; i < op->nin; i++)
         if (!stands_beside(op->in[i].value, reshape)) return QCC_OK;

@@ -71,8 +71,7 @@ static void drop_pages(void *user, const void *bytes, int64_t size)
         madvise((char *)(uintptr_t)begin + (first - (uintptr_t)begin), last - first, MADV_DONTNEED);
 }
 
-/* Bytes of all constants, and some for what packing fills up. */
-static int64_t weight_bytes(const QccGraph *g)
+static int64_t constant_bytes(const QccGraph *g)
 {
     int64_t bytes = 0;
     QCC_FOR_OPS(op, g)
@@ -80,7 +79,7 @@ static int64_t weight_bytes(const QccGraph *g)
         const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
         if (blob) bytes += blob->size;
     }
-    return bytes + bytes / 64;
+    return bytes;
 }
 
 static void make_instances(QccProgram *p)
@@ -89,7 +88,8 @@ static void make_instances(QccProgram *p)
     pthread_mutex_init(&t->lock, NULL);
     t->mem = &p->mem;
     t->pool.arena = p->arena;
-    t->pool.expected = weight_bytes(p->graph);
+    int64_t bytes = constant_bytes(p->graph);
+    t->pool.expected = bytes + bytes / 64; /* some for what packing fills up */
     t->pool.spent = drop_pages;
     t->pool.user = p->store;
     qcc_table_init(&t->pool.packed, p->arena);
@@ -287,12 +287,7 @@ typedef struct Counts {
 
 static Counts count(const QccInstance *p)
 {
-    Counts c = {0};
-    QCC_FOR_OPS(op, p->graph)
-    {
-        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
-        if (blob) c.constant_bytes += blob->size;
-    }
+    Counts c = {.constant_bytes = constant_bytes(p->graph)};
     if (!p->lowered) return c;
     for (int i = 0; i < p->lowered->nstep; i++) c.steps[p->lowered->step[i].kind]++;
     for (int i = 0; i < p->lowered->nconst; i++) c.packed_bytes += p->lowered->constant[i]->size;

@@ -18,18 +18,12 @@ static int64_t max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool loads_by_index(const QccExpr *x)
-{
-    for (int i = 0; x && i < x->n; i++)
-        if (x->node[i].op == QCC_EX_load) return true;
-    return false;
-}
-
 static bool kernel_loads_by_index(const QccKernel *k)
 {
-    bool loads = loads_by_index(k->epilogue);
+    bool loads = qcc_expr_has(k->epilogue, QCC_EX_load);
     for (int i = 0; k->anchor == QCC_ANCHOR_ROWS && i < k->u.rows.nstage; i++)
-        loads |= loads_by_index(k->u.rows.stage[i].term) || loads_by_index(k->u.rows.stage[i].then);
+        loads |= qcc_expr_has(k->u.rows.stage[i].term, QCC_EX_load) ||
+                 qcc_expr_has(k->u.rows.stage[i].then, QCC_EX_load);
     return loads;
 }
 

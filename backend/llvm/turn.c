@@ -13,9 +13,7 @@ static bool is_copy(const QccKernel *k)
 
 static bool looks_up(const QccExpr *x)
 {
-    for (int i = 0; i < x->n; i++)
-        if (x->node[i].op == QCC_EX_lut || x->node[i].op == QCC_EX_load) return true;
-    return false;
+    return qcc_expr_has(x, QCC_EX_lut) || qcc_expr_has(x, QCC_EX_load);
 }
 
 int emit_turned_dim(const QccEmit *e)

@@ -14,10 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "runtime/qcc.h"
+#include "runtime/context.h"
 
 enum { RUNS = 30, MEGABYTE = 1 << 20 };
 
@@ -27,13 +26,6 @@ typedef struct Loaded {
     QccShape shape, out_shape;
     double load_ms;
 } Loaded;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 static void say(void *user, const QccDiagnostic *d)
 {
@@ -52,7 +44,7 @@ static void load(Loaded *l, const char *path, const char *shape)
 {
     QccContextOptions options = QCC_INIT(QccContextOptions);
     options.diagnostic = say;
-    double start = now_ms();
+    double start = qcc_now_ms();
     check(qcc_context_new(&l->context, &options));
     check(qcc_program_load(&l->program, l->context, path, NULL));
     QccTensorInfo info;
@@ -65,7 +57,7 @@ static void load(Loaded *l, const char *path, const char *shape)
         shape = *end == ',' ? end + 1 : NULL;
     }
     check(qcc_program_prepare(l->program, &l->shape, 1));
-    l->load_ms = now_ms() - start;
+    l->load_ms = qcc_now_ms() - start;
     check(qcc_program_output_shapes(l->program, &l->shape, 1, &l->out_shape, 1));
 }
 
@@ -102,9 +94,9 @@ static void *time_runs(void *user)
     QccBuffer out = {.data = buffer_of(&l->out_shape), .dtype = QCC_F32};
     double ms[RUNS];
     for (int i = -3; i < RUNS; i++) {
-        double start = now_ms();
+        double start = qcc_now_ms();
         check(qcc_session_run(session, &in, 1, &out, 1));
-        if (i >= 0) ms[i] = now_ms() - start;
+        if (i >= 0) ms[i] = qcc_now_ms() - start;
     }
     qsort(ms, RUNS, sizeof *ms, ascending);
     t->min = ms[0];

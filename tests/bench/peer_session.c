@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "runtime/qcc.h"
+#include "runtime/context.h"
 
 typedef struct Worker {
     QccContext *context;
@@ -19,13 +18,6 @@ typedef struct Worker {
     QccSession *session;
     QccTensorFile x, y;
 } Worker;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 static void say(void *user, const QccDiagnostic *d)
 {
@@ -78,10 +70,10 @@ static QccStatus run(Worker *w, int n)
     QccBuffer in = {.data = w->x.data, .dtype = QCC_F32, .shape = w->x.shape};
     QccBuffer out = {.data = w->y.data, .dtype = QCC_F32};
     for (int i = 0; i < n; i++) {
-        double start = now_ms();
+        double start = qcc_now_ms();
         QccStatus status = qcc_session_run(w->session, &in, 1, &out, 1);
         if (status != QCC_OK) return status;
-        printf("%s%.4f", i ? " " : "", now_ms() - start);
+        printf("%s%.4f", i ? " " : "", qcc_now_ms() - start);
     }
     printf("\n");
     return QCC_OK;
