@@ -43,6 +43,10 @@ typedef struct QccEpilogue {
  * Everything lies in `arena`. */
 QccStatus qcc_epilogue_build(QccEpilogue *out, const QccOp *op, QccArena *arena);
 
+/* Whether |v| < 2^30 for node v of the expression so far, whatever the arguments hold, roundings
+ * included. */
+bool qcc_epilogue_fits(const QccEpilogue *epilogue, int v, QccArena *scratch);
+
 /* Computes the result from dense operands in[op->nin] and, with an anchor, its dense accumulator
  * (i32 or f32, of the result's extents). */
 void qcc_epilogue_eval(const QccEpilogue *epilogue, const QccTensor *in, const void *acc,

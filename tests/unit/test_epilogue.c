@@ -1,5 +1,6 @@
 /* test_epilogue - fused bodies, single ops over quantized types, their expressions and tables. */
 #include <check.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -418,6 +419,61 @@ START_TEST(test_inner)
 }
 END_TEST
 
+/* quantize does not divide: next to every n + 1/2, where the two ways to a quotient might part, and
+ * for what is no number or too large for one, it gives what a division does. */
+enum { SCALES = 512, TIES = 260, NEAR = 4, NUMBERS = 2 * TIES * (2 * NEAR + 1) + 8 };
+
+static void fill_numbers(float *x, float scale)
+{
+    const float odd[8] = {INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, 1e-45F, -0.0F, 0x1p-126F};
+    memcpy(x, odd, sizeof odd);
+    x += 8;
+    for (int n = 0; n < TIES; n++) {
+        for (int near = -NEAR; near <= NEAR; near++, x += 2) {
+            float tie = scale * ((float)n + 0.5F);
+            uint32_t bits;
+            memcpy(&bits, &tie, sizeof bits);
+            bits += (uint32_t)near;
+            memcpy(x, &bits, sizeof bits);
+            x[1] = -x[0];
+        }
+    }
+}
+
+static void check_quotients(Bench *b)
+{
+    static float x[SCALES][NUMBERS], scale[SCALES];
+    static uint8_t q[SCALES][NUMBERS];
+    static int32_t zero[SCALES];
+    uint32_t random = 1;
+    for (int i = 0; i < SCALES; i++) {
+        random = random * 1664525 + 1013904223;
+        /* The whole range of scales; some of the significands are powers of two, or next to one. */
+        float m = 1 + (float)(random >> 9) * 0x1p-23F;
+        if (i % 16 < 3) m = 1 + (float)(i % 16) * 0x1p-23F;
+        if (i % 16 == 3) m = 2 - 0x1p-23F;
+        scale[i] = ldexpf(m, i % 120 - 60);
+        zero[i] = i % 256;
+        fill_numbers(x[i], scale[i]);
+    }
+    const int64_t d[] = {SCALES, NUMBERS};
+    const QccType *f32 = plain(b, QCC_F32, 2, d);
+    const QccQuant *quant = qcc_quant_axis(b->ir, QCC_U8, 2, 0, SCALES, scale, zero, 0, 255);
+    QccOp *op =
+        single(b, &qcc_op_quantize, &f32, 1, qcc_type_quantized(b->ir, f32, QCC_U8, quant), NULL);
+    eval_op(b, op, (const void *const[]){x}, q);
+    for (int i = 0; i < SCALES; i++)
+        for (int j = 0; j < NUMBERS; j++)
+            ck_assert_msg(q[i][j] == qcc_quantize_f32(x[i][j], scale[i], zero[i], 0, 255),
+                          "%a / %a + %d is stored as %d", x[i][j], scale[i], zero[i], q[i][j]);
+}
+
+START_TEST(test_quotients)
+{
+    in_bench(check_quotients);
+}
+END_TEST
+
 /* What has no such form is refused, not computed wrongly. */
 static void check_refused(Bench *b)
 {
@@ -449,6 +505,7 @@ int main(void)
     tcase_add_test(tcase, test_axis);
     tcase_add_test(tcase, test_structure);
     tcase_add_test(tcase, test_inner);
+    tcase_add_test(tcase, test_quotients);
     tcase_add_test(tcase, test_refused);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
