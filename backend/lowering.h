@@ -4,6 +4,7 @@
  *   layout.c   where every value lies: halos, views, concatenations and maps in place
  *   steps.c    one op becomes steps: copies in front of it, its kernels, or eval
  *   loops.c    a scan becomes a loop over the steps of its body
+ *   fold.c     a convolution of few channels over rows that lie side by side
  *   kernels.c  one description is finished: epilogue, merged dimensions, variant, constants
  *   plan.c     lifetimes and offsets of the buffers
  *
@@ -111,6 +112,12 @@ QccStep *qcc_add_step(QccLowering *l, QccStepKind kind, const QccOp *op, const Q
 
 /* Where v lies. Constants get their number here, at their first reader. */
 QccSpot qcc_lowering_spot(QccLowering *l, const QccValue *v);
+
+/* ---- fold.c */
+/* Where an op became one convolution of few channels whose stride over rows allows it, and products
+ * in tiles are faster for it: a copy of A with those rows side by side, and the convolution over
+ * it. */
+void qcc_fold_rows(QccKernelList *list);
 
 /* ---- loops.c */
 /* The steps of a scan; false: it is none, or stands within another, and runs through eval. */

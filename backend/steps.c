@@ -404,6 +404,7 @@ static bool emit_kernels(QccLowering *l, const QccOpPlan *plan)
             memcmp(own.dim, result->spot.layout.dim, sizeof own.dim) != 0)
             return false;
         if (plan->anchor->def->lower(plan->anchor, &list) != QCC_OK) return false;
+        if (l->target->tiles) qcc_fold_rows(&list);
     }
     bool table = !plan->anchor && describe_table(l, plan, &list);
     if (!plan->anchor && !table) describe_map(l, plan, &list);

@@ -247,9 +247,10 @@ int emit_turned_dim(const QccEmit *e);
 /* Such a map over that dimension and the last one; `at` stands at their first indices. */
 void emit_turned(QccEmit *e, const Val *at, int dim);
 
-/* Whether the map copies a few planes of bytes, or adds one number to all of them, to where they
- * alternate, element by element; and that map over the last two dimensions. */
-bool emit_interleaves(const QccEmit *e);
+/* The dimension of pixels, where the map copies a few planes of them (of few bytes each), or adds
+ * one number to all bytes, to where they alternate; -1: it is no such map. And that map from there
+ * on. */
+int emit_interleaved_dim(const QccEmit *e);
 void emit_interleaved(QccEmit *e, const Val *at);
 
 /* ---- map.c: rows, vectors along the last dimension ------------------------------------------- */

@@ -149,7 +149,7 @@ static void emit_mapped(QccEmit *e, const Val *at, int64_t n)
 static void emit_nest(QccEmit *e, const Val *at, int d, int turned)
 {
     const QccKernel *k = e->k;
-    if (d == k->rank - 2 && emit_interleaves(e)) {
+    if (d == emit_interleaved_dim(e)) {
         emit_interleaved(e, at);
         return;
     }

@@ -1,9 +1,11 @@
 /* turn - maps of one operand whose elements lie side by side along one dimension in memory that is
  * read and along another in memory that is written: transposes. Squares of lanes x lanes are loaded
  * by rows, turned in registers, and stored by rows, so that both sides move whole cache lines. A
- * few planes of bytes, as the channels of an image, become one by registers that take from each in
- * turn.
+ * few planes of bytes, as the channels of an image, or rows of few channels, become one by
+ * registers that take from each in turn.
  */
+#include <assert.h>
+
 #include "backend/llvm/emit.h"
 
 static bool is_copy(const QccKernel *k)
@@ -112,6 +114,13 @@ void emit_turned(QccEmit *e, const Val *at, int dim)
 
 enum { PLANES = 4 };
 
+/* Planes of bytes that become one, of each a pixel (so many bytes) in turn. */
+typedef struct Planes {
+    int dim;      /* of pixels */
+    int n, bytes; /* planes; bytes of a pixel of one */
+    int64_t apart, pixels;
+} Planes;
+
 /* Whether a map from bytes to bytes adds a number to each. */
 static bool adds_number(const QccKernel *k, int32_t *number)
 {
@@ -124,66 +133,105 @@ static bool adds_number(const QccKernel *k, int32_t *number)
     return sum->type == QCC_EX_I32;
 }
 
-bool emit_interleaves(const QccEmit *e)
+static bool planes_of(const QccEmit *e, Planes *p)
 {
     const QccKernel *k = e->k;
     int last = k->rank - 1, number;
     const QccKernelArg *to = &k->arg[0], *from = &k->arg[1];
-    if (k->narg != 2 || last < 2 || qcc_dtype_bits(from->dtype) != 8) return false;
+    if (k->narg != 2 || qcc_dtype_bits(from->dtype) != 8 || qcc_dtype_bits(to->dtype) != 8)
+        return false;
     if (!adds_number(k, &number) && (!is_copy(k) || to->dtype != from->dtype)) return false;
-    int64_t planes = k->extent[last];
-    return qcc_dtype_bits(to->dtype) == 8 && planes >= 2 && planes <= PLANES &&
-           to->stride[last] == 1 && to->stride[last - 1] == planes && from->stride[last - 1] == 1;
+    int plane = from->stride[last] == 1 ? last - 1 : last; /* pixels of one byte have no extent */
+    int64_t bytes = plane < last ? k->extent[last] : 1, room = 4 * (int64_t)e->lanes;
+    if (plane < 2 || to->stride[last] != 1 || to->stride[plane] != bytes) return false;
+    int64_t n = k->extent[plane];
+    if (n < 2 || n > PLANES || bytes > room / 8) return false;
+    *p = (Planes){plane - 1, (int)n, (int)bytes, from->stride[plane], k->extent[plane - 1]};
+    return to->stride[p->dim] == n * bytes && from->stride[p->dim] == bytes;
 }
 
-/* Register `part` of those that hold plane[0][0], plane[1][0], .., plane[0][1], .. */
-static Val interleave(QccEmit *e, const Val *plane, int planes, int part)
+int emit_interleaved_dim(const QccEmit *e)
 {
-    int bytes = 4 * e->lanes;
+    Planes p;
+    return planes_of(e, &p) ? p.dim : -1;
+}
+
+/* Of each plane the bytes [from, to) that register `part` of n pixels is made of, of which a
+ * register holds all; those of all n where it does. */
+typedef struct Part {
+    int from, to;
+} Part;
+
+static Part part_of(const QccEmit *e, const Planes *p, int n, int part)
+{
+    int room = 4 * e->lanes, pixel = p->n * p->bytes, end = (part + 1) * room;
+    if (n * p->bytes <= room) return (Part){0, n * p->bytes};
+    if (end > n * pixel) end = n * pixel;
+    return (Part){part * room / pixel * p->bytes, (end + pixel - 1) / pixel * p->bytes};
+}
+
+/* Register `part` of those that hold the first pixel of each plane, the second of each, .. */
+static Val interleave(QccEmit *e, const Val *plane, const Planes *p, int part, int from)
+{
+    int room = 4 * e->lanes;
     Val all = plane[0], pick[4 * 16];
-    for (int p = 0; p < planes; p++) {
-        for (int l = 0; l < bytes; l++) {
-            int at = part * bytes + l;
-            pick[l] = emit_i32(e, at % planes == p ? bytes + at / planes : p ? l : 0);
+    for (int i = 0; i < p->n; i++) {
+        for (int l = 0; l < room; l++) {
+            int at = part * room + l;
+            int here = at / (p->n * p->bytes) * p->bytes + at % p->bytes - from;
+            bool is_own = at / p->bytes % p->n == i && here < room;
+            pick[l] = emit_i32(e, is_own ? room + here : i ? l : 0);
         }
         all =
-            LLVMBuildShuffleVector(e->b, all, plane[p], LLVMConstVector(pick, (unsigned)bytes), "");
+            LLVMBuildShuffleVector(e->b, all, plane[i], LLVMConstVector(pick, (unsigned)room), "");
     }
     return all;
 }
 
-static void emit_pixels(QccEmit *e, Val to, Val from, int n)
+static void emit_pixels(QccEmit *e, const Planes *p, Val to, Val from, int n)
 {
-    const QccKernel *k = e->k;
-    int last = k->rank - 1, planes = (int)k->extent[last], bytes = 4 * e->lanes;
+    int room = 4 * e->lanes, all = n * p->n * p->bytes;
     Val plane[PLANES];
     int32_t number;
-    bool adds = adds_number(k, &number);
-    for (int p = 0; p < planes; p++) {
-        plane[p] = emit_load_bytes(e, emit_atc(e, from, p * k->arg[1].stride[last]), n);
-        Val same = emit_splat(e, LLVMConstInt(e->i8, (uint8_t)number, false), bytes);
-        if (adds) plane[p] = LLVMBuildAdd(e->b, plane[p], same, "");
+    bool adds = adds_number(e->k, &number);
+    Val same = emit_splat(e, LLVMConstInt(e->i8, (uint8_t)number, false), room);
+    for (int part = 0, last = -1; part * room < all; part++) {
+        Part has = part_of(e, p, n, part);
+        for (int i = 0; i < p->n && has.from != last; i++) {
+            Val at = emit_atc(e, from, i * p->apart + has.from);
+            plane[i] = emit_load_bytes(e, at, has.to - has.from);
+            if (adds) plane[i] = LLVMBuildAdd(e->b, plane[i], same, "");
+        }
+        last = has.from;
+        int rest = all - part * room;
+        emit_store_bytes(e, interleave(e, plane, p, part, has.from), emit_atc(e, to, part * room),
+                         rest < room ? rest : room);
     }
-    for (int part = 0; part * bytes < n * planes; part++) {
-        int rest = n * planes - part * bytes;
-        emit_store_bytes(e, interleave(e, plane, planes, part), emit_atc(e, to, part * bytes),
-                         rest < bytes ? rest : bytes);
-    }
+}
+
+/* Pixels that fill whole registers, as many as one register of each plane holds. */
+static int64_t pixels_at_once(const QccEmit *e, const Planes *p)
+{
+    int64_t room = 4 * (int64_t)e->lanes, n = 1;
+    while (n * p->n * p->bytes % room) n++;
+    return n * p->bytes < room ? room / (n * p->bytes) * n : n;
 }
 
 void emit_interleaved(QccEmit *e, const Val *at)
 {
-    const QccKernel *k = e->k;
-    int64_t planes = k->extent[k->rank - 1], n = k->extent[k->rank - 2];
-    int64_t bytes = 4 * (int64_t)e->lanes, whole = n / bytes * bytes;
+    Planes p;
+    bool is_one = planes_of(e, &p);
+    assert(is_one);
+    (void)is_one;
+    int64_t n = pixels_at_once(e, &p), whole = p.pixels / n * n;
     if (whole) {
         EmitLoop l;
-        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), bytes, 0, NULL);
-        emit_pixels(e, emit_at(e, at[0], emit_mulc(e, l.i, planes)), emit_at(e, at[1], l.i),
-                    (int)bytes);
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), n, 0, NULL);
+        emit_pixels(e, &p, emit_at(e, at[0], emit_mulc(e, l.i, (int64_t)p.n * p.bytes)),
+                    emit_at(e, at[1], emit_mulc(e, l.i, p.bytes)), (int)n);
         emit_loop_end(e, &l, NULL);
     }
-    if (n > whole)
-        emit_pixels(e, emit_atc(e, at[0], whole * planes), emit_atc(e, at[1], whole),
-                    (int)(n - whole));
+    if (p.pixels > whole)
+        emit_pixels(e, &p, emit_atc(e, at[0], whole * p.n * p.bytes),
+                    emit_atc(e, at[1], whole * p.bytes), (int)(p.pixels - whole));
 }

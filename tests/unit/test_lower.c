@@ -423,6 +423,29 @@ static void build_attention_f32(Build *b)
     build_attention_of(b, QCC_F32);
 }
 
+/* Stems of few channels. In tiles their rows are read side by side: of the first all lie there, of
+ * the second the last one not, and of the third, with one K step less for it, they stay as they
+ * are.
+ */
+static void build_stems(Build *b)
+{
+    static const struct {
+        int64_t k, stride, rows, after;
+    } stem[3] = {{7, 2, 24, 3}, {5, 2, 23, 0}, {3, 2, 24, 1}};
+    QccValue *y[3];
+    for (int i = 0; i < 3; i++) {
+        int64_t k = stem[i].k, stride = stem[i].stride, pad = k / 2;
+        QccConvAttrs a = {.stride = {2, {stride, 2}},
+                          .pad = {4, {pad, pad, stem[i].after, pad}},
+                          .dilation = {2, {1, 1}},
+                          .groups = 1};
+        QccValue *x = param(b, QCC_U8, 4, (int64_t[]){2, stem[i].rows, 19, 3});
+        QccValue *w = filters(b, 37, k, 3);
+        y[i] = quant(b, apply(b->g, &qcc_op_conv2d, (QccValue *[]){x, w}, 2, &a));
+    }
+    qcc_graph_set_results(b->g, y, 3);
+}
+
 /* What a graph lowers to. */
 typedef struct Example {
     const char *name;
@@ -445,6 +468,7 @@ static const Example examples[] = {
      */
     {"attention", build_attention, {3 + 4 + 6, 0, 0}},
     {"attention in f32", build_attention_f32, {3 + 1 + 2, 0, 0}}, /* k is turned by a copy */
+    {"stems", build_stems, {3 + 4 + 2, 0, 3}}, /* halos, folds (one of them in two parts) */
 };
 
 static const Example *example;
