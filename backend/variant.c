@@ -514,11 +514,23 @@ static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarge
                                   .chunk = block[i].rows});
 }
 
+/* Some pixels at once share what they load, as far as registers hold their sums. Of a single one
+ * all channels go together, so that no line of memory is read twice. */
 static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)
 {
+    enum { PIXELS = 4 };
+    const QccPoolShape *s = &k->u.pool;
+    bool bytes = qcc_dtype_bits(k->arg[1].dtype) == 8, sums = s->combine == QCC_COMBINE_SUM;
     int64_t vectors = k->rank ? ceil_div(k->extent[k->rank - 1], t->lanes) : 1;
-    for (int64_t nr = 4; nr >= 1; nr /= 2)
-        offer(list, &(QccVariant){.mr = 1, .nr = (int)max_i64(1, min_i64(vectors, nr))});
+    int64_t most = bytes && k->extent[2] == 1 ? t->registers / 2 : 4;
+    for (int64_t nr = most; nr >= 1; nr /= 2) {
+        QccVariant v = {.mr = PIXELS, .nr = (int)max_i64(1, min_i64(vectors, nr))};
+        int64_t held = bytes ? s->stride_w * (1 + sums) : v.nr;
+        while (v.mr > 1 && v.mr * held > t->registers / 2) v.mr /= 2;
+        offer(list, &v);
+        v.mr = 1;
+        offer(list, &v);
+    }
 }
 
 int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max)

@@ -227,11 +227,13 @@ static void random_pool(Case *c, const QccTarget *t)
     static const QccDtype types[] = {QCC_U8, QCC_I8, QCC_F32, QCC_U8, QCC_I16, QCC_BF16, QCC_I32};
     QccKernel *k = &c->k;
     QccPoolShape *s = &k->u.pool;
+    /* Windows of more than 256 bytes are summed row by row. */
+    bool large = pick(c, 0, 7) == 0;
     *s = (QccPoolShape){.combine = pick(c, 0, 3),
-                        .ih = pick(c, 1, 9),
-                        .iw = pick(c, 1, 9),
-                        .kh = pick(c, 1, 4),
-                        .kw = pick(c, 1, 4),
+                        .ih = pick(c, 1, large ? 40 : 9),
+                        .iw = pick(c, 1, large ? 40 : 9),
+                        .kh = pick(c, 1, large ? 40 : 4),
+                        .kw = pick(c, 1, large ? 40 : 4),
                         .stride_h = pick(c, 1, 3),
                         .stride_w = pick(c, 1, 3),
                         .dil_h = pick(c, 1, 2),
@@ -246,7 +248,7 @@ static void random_pool(Case *c, const QccTarget *t)
     k->extent[2] = (s->iw + s->pad_left) / s->stride_w + pick(c, 0, 1);
     if (k->extent[1] == 0) k->extent[1] = 1;
     if (k->extent[2] == 0) k->extent[2] = 1;
-    k->extent[3] = pick(c, 1, 80);
+    k->extent[3] = pick(c, 1, pick(c, 0, 7) ? 80 : 300);
     s->a_w = k->extent[3] + pick(c, 0, 1) * 3;
     s->a_h = s->iw * s->a_w;
     s->a_n = s->ih * s->a_h;

@@ -124,6 +124,8 @@ Val emit_load_vector(QccEmit *e, Typ type, Val p, int align);
 void emit_prefetch(QccEmit *e, Val p);
 /* The first `count` bytes of a whole register of them (4 * lanes), as they lie in memory. */
 Val emit_load_bytes(QccEmit *e, Val p, int count);
+/* The same of `lanes` bytes, which are a part of a register. */
+Val emit_load_few_bytes(QccEmit *e, Val p, int lanes, int count);
 
 /* ---- store.c --------------------------------------------------------------------------------- */
 
@@ -138,7 +140,7 @@ void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, 
 Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value);
 void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p);
 
-/* The first `count` bytes of a whole register of them. */
+/* The first `count` bytes of a register of them, or of a part of one. */
 void emit_store_bytes(QccEmit *e, Val value, Val p, int count);
 
 /* ---- expr.c ---------------------------------------------------------------------------------- */

@@ -77,7 +77,11 @@ static Val load_partial(QccEmit *e, Typ element, int lanes, int size, Val p, int
 
 Val emit_load_bytes(QccEmit *e, Val p, int count)
 {
-    int lanes = 4 * e->lanes;
+    return emit_load_few_bytes(e, p, 4 * e->lanes, count);
+}
+
+Val emit_load_few_bytes(QccEmit *e, Val p, int lanes, int count)
+{
     if (count < lanes) return load_partial(e, e->i8, lanes, 1, p, count);
     return emit_load_vector(e, emit_vector(e->i8, lanes), p, 1);
 }

@@ -94,7 +94,7 @@ static void store_partial(QccEmit *e, Val v, int size, Val p, int count)
 
 void emit_store_bytes(QccEmit *e, Val value, Val p, int count)
 {
-    if (count == 4 * e->lanes)
+    if (count == (int)LLVMGetVectorSize(LLVMTypeOf(value)))
         store_vector(e, value, p, 1);
     else
         store_partial(e, value, 1, p, count);
