@@ -6,6 +6,7 @@
  *                 columns in pairs of fours:  w[e..e+7] of each              i8[columns][8]
  *   i8, MADD16:   for each four e..e+3:     (w[e], w[e+2]) of each column  i16[cols][2]
  *                                           (w[e+1], w[e+3]) likewise      i16[cols][2]
+ *     wide:       for each two e, e+1:      (w[e], w[e+1]) of each column  i16[cols][2]
  *   i8, tiles:    for each 16 outputs, run of taps and 64 bytes of it, 16 times:
  *                 for each four e..e+3:     w[e..e+3] of each output       i8[16][4]
  * so that four bytes of A, broadcast, meet MADD16's halves as a & 0x00ff00ff and a >> 8 (16 bit).
@@ -60,6 +61,11 @@ void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length)
     bool whole_row = c->kw > 1 && c->dil_w == 1 && c->groups == 1 && c->a_w == c->ci;
     *runs = whole_row ? c->kh : c->kh * c->kw;
     *length = whole_row ? c->kw * c->ci : c->ci;
+}
+
+int64_t qcc_contract_step(const QccKernel *k)
+{
+    return k->arg[2].dtype == QCC_F32 ? 1 : k->variant.wide ? 2 : 4;
 }
 
 int64_t qcc_paired_columns(const QccKernel *k, const QccTarget *t)
@@ -127,7 +133,7 @@ int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
         return round_up(s.outputs, 16) / 16 * s.runs * qcc_tile_steps(s.length).steps *
                QCC_TILE_SIZE;
     int64_t element = f32 ? 4 : t->dot == QCC_DOT_MADD16 ? 2 : 1;
-    int64_t length = f32 ? s.length : round_up(s.length, 4);
+    int64_t length = round_up(s.length, qcc_contract_step(k));
     return c->groups * s.panels * s.runs * length * s.cols * element;
 }
 
@@ -171,6 +177,18 @@ static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int
         pack_step(out, s, w + whole, valid, paired, whole / 4 % 2, s->length - whole);
         out += 4 * s->cols;
     }
+    return out;
+}
+
+/* For A that is widened as it lies. */
+static int16_t *pack_panel_wide(int16_t *out, const Shape *s, const int8_t *w, int64_t valid)
+{
+    int64_t depth = s->runs * s->length;
+    for (int64_t r = 0; r < s->runs; r++)
+        for (int64_t e = 0; e < s->length; e += 2, out += 2 * s->cols)
+            for (int64_t j = 0; j < valid; j++)
+                for (int64_t b = 0; b < 2 && e + b < s->length; b++)
+                    out[2 * j + b] = w[j * depth + r * s->length + e + b];
     return out;
 }
 
@@ -247,6 +265,8 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
             else if (t->dot == QCC_DOT_VNNI)
                 out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid,
                                       paired - p * s.cols);
+            else if (k->variant.wide)
+                out = pack_panel_wide(out, &s, (const int8_t *)w + first * depth, valid);
             else
                 out = pack_panel_madd16(out, &s, (const int8_t *)w + first * depth, valid);
         }

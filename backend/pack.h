@@ -2,9 +2,10 @@
  *
  * CONTRACT: groups of channels one after the other, each with its own panels of nr*lanes output
  * channels; in a panel, run by run of taps that lie contiguously in A (qcc_contract_runs), each
- * group of 4 bytes of the run (f32: one element) with the nr*lanes columns side by side:
+ * K step of the run (qcc_contract_step) with the nr*lanes columns side by side:
  *   i8, VNNI:    4 bytes a column
  *   i8, MADD16:  bytes 0 and 2 as two i16 a column, for all columns; then bytes 1 and 3 likewise
+ *     of a wide variant: two i16 a column
  *   f32:         one f32 a column
  * With VNNI, columns that fill at most half of the last vector may have two groups of 4 bytes side
  * by side, in the place of the first one; that of the second is zero (qcc_paired_columns).
@@ -26,6 +27,9 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w);
 /* Runs of A that are contiguous: how many per output, and the elements of one. All kx and c of one
  * ky, where dil_w and groups are 1 and pixels lie side by side (a_w is ci); else the c of a tap. */
 void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length);
+
+/* Elements of a run that one K step takes: 1 of f32, 4 bytes, 2 of a wide variant. */
+int64_t qcc_contract_step(const QccKernel *k);
 
 /* The output of a group from which on columns have the weights of two K steps side by side, so that
  * one multiply does both; without such, the number of a group's outputs. */

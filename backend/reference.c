@@ -128,6 +128,7 @@ static int64_t weight_at(const Run *r, const int64_t *index, int64_t o, int64_t 
     int64_t run = panel * runs + (tap * s->ci + c) / length, e = (tap * s->ci + c) % length;
     if (f32) return (run * length + e) * cols + col;
     if (k->variant.tiles) return qcc_tile_weight(runs, length, o, (tap * s->ci + c) / length, e);
+    if (k->variant.wide) return ((run * ((length + 1) / 2) + e / 2) * cols + col) * 2 + e % 2;
     int64_t four = (run * ((length + 3) / 4) + e / 4) * cols * 4;
     int64_t paired = o % outputs - qcc_paired_columns(k, r->t), odd = e / 4 % 2;
     if (paired >= 0) return four + (col + paired + odd - odd * cols) * 4 + e % 4;

@@ -23,10 +23,11 @@ enum {
     OUTPUT_COST = 8, /* an epilogue of one vector, */
     PACK_COST = 6,   /* narrowing and storing of up to four */
     OUTPUT_INSTRUCTIONS = 8,
-    BLOCK_COST = 12, /* addresses, branches, first loads of a block */
-    AHEAD = 512,     /* instructions that a core looks ahead, */
-    WAITING = 64,    /* and those of them that may wait for others */
-    BLOCKS = 4,      /* of vectors that are worth measuring */
+    BLOCK_COST = 12,        /* addresses, branches, first loads of a block */
+    AHEAD = 512,            /* instructions that a core looks ahead, */
+    WAITING = 64,           /* and those of them that may wait for others */
+    BLOCKS = 4,             /* of vectors that are worth measuring */
+    WIDE_BYTES = 48 * 1024, /* of A that is widened for a unit; it lies on the stack */
     MAX_MR = 12,
     MAX_NR = 4,
     /* Tiles, as measured on Emerald Rapids. A multiply takes a cycle a pixel. */
@@ -64,19 +65,39 @@ static int64_t max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* What the block sizes of a product by vectors follow from. */
+typedef struct Product {
+    bool f32, madd, wide;
+    int64_t pixels, depth, groups, vectors; /* of a row; K; steps along K; of output channels */
+    int64_t b_vector;                       /* bytes of B for a vector of outputs, K deep */
+    int64_t widened; /* bytes of a row of A that are widened, for all its taps */
+} Product;
+
+/* Issue slots of the K steps of a block by MADD16. A core begins four instructions a cycle: of each
+ * step the multiplies and additions, broadcasts of A (whose bytes are taken apart, four at a time,
+ * where it is not wide), loads of B, the loop. Of B from beyond L1 come 16 bytes a cycle. */
+static int64_t pairs_cost(const Product *p, int64_t mr, int64_t nr)
+{
+    enum { LOOP = 2, FAR_BYTES_A_SLOT = 8 };
+    int64_t sums = 2 * mr * nr, instructions = sums + mr + nr + LOOP;
+    if (!p->wide) instructions = 2 * sums + 3 * mr + 2 * nr + LOOP;
+    int64_t cost = p->groups * max_i64(instructions, LATENCY) / 2, b = nr * p->b_vector;
+    bool near = b <= L1_BYTES && p->pixels > mr; /* passed more than once */
+    return near ? cost : max_i64(cost, b / FAR_BYTES_A_SLOT);
+}
+
 /* Issue slots of one block with `groups` steps along K. Blocks that are not deep overlap: together
  * their multiplies hide the latency, and those of the next one up to half of the epilogue. (Not so
  * MADD16, of which a step alone is dozens of instructions.) */
-static int64_t block_cost(int64_t mr, int64_t nr, int64_t groups, bool madd)
+static int64_t block_cost(const Product *p, int64_t mr, int64_t nr)
 {
-    int64_t multiply = mr * nr * (madd ? 4 : 1);   /* two pmaddwd, two paddd */
-    int64_t load = mr + nr + (madd ? mr + nr : 0); /* mask and shift of A's bytes, more of B */
-    int64_t step = max_i64(multiply, load);
-    if (groups * (LATENCY - multiply) > WAITING) step = max_i64(step, LATENCY);
-    int64_t instructions = groups * (multiply + load) + mr * nr * OUTPUT_INSTRUCTIONS;
     int64_t packs = nr / 2 * ceil_div(mr, 2) + nr % 2 * ceil_div(mr, 4); /* see block.c */
     int64_t half = (mr * nr * OUTPUT_COST + packs * PACK_COST + BLOCK_COST) / 2;
-    half += half * (madd ? AHEAD : min_i64(instructions, AHEAD)) / AHEAD;
+    if (p->madd) return pairs_cost(p, mr, nr) + 2 * half;
+    int64_t groups = p->groups, multiply = mr * nr, load = mr + nr, step = max_i64(multiply, load);
+    if (groups * (LATENCY - multiply) > WAITING) step = max_i64(step, LATENCY);
+    int64_t instructions = groups * (multiply + load) + mr * nr * OUTPUT_INSTRUCTIONS;
+    half += half * min_i64(instructions, AHEAD) / AHEAD;
     return groups * step + groups * load / 8 + half;
 }
 
@@ -270,7 +291,7 @@ static bool same(const QccVariant *a, const QccVariant *b)
     return a->mr == b->mr && a->nr == b->nr && a->unroll == b->unroll && a->chunk == b->chunk &&
            a->n_outer == b->n_outer && a->tiles == b->tiles && a->flat == b->flat &&
            a->spread == b->spread && a->stream == b->stream && a->seeded == b->seeded &&
-           a->late == b->late && a->ahead == b->ahead;
+           a->late == b->late && a->ahead == b->ahead && a->wide == b->wide;
 }
 
 static void offer(Candidates *c, const QccVariant *v)
@@ -318,61 +339,76 @@ static void rank_tiles(Ranking *ranking, QccKernel *k, const QccTarget *t)
     }
 }
 
-/* What the block sizes of a product by vectors follow from. */
-typedef struct Product {
-    bool f32, madd;
-    int64_t pixels, depth, groups, vectors; /* of a row; K; steps along K; of output channels */
-} Product;
-
-static Product product_of(const QccKernel *k, const QccTarget *t)
+static Product product_of(const QccKernel *k, const QccTarget *t, bool wide)
 {
     const QccContractShape *c = &k->u.contract;
-    Product p = {.f32 = k->arg[1].dtype == QCC_F32, .pixels = k->extent[2]};
+    Product p = {.f32 = k->arg[1].dtype == QCC_F32, .wide = wide, .pixels = k->extent[2]};
     p.madd = !p.f32 && t->dot == QCC_DOT_MADD16;
     p.depth = c->kh * c->kw * c->ci;
-    p.groups = max_i64(1, p.f32 ? p.depth : ceil_div(p.depth, 4));
+    p.groups = max_i64(1, p.f32 ? p.depth : ceil_div(p.depth, wide ? 2 : 4));
     p.vectors = max_i64(1, ceil_div(k->extent[3] / c->groups, t->lanes));
+    p.b_vector = p.depth * t->lanes * (p.f32 ? 4 : p.madd ? 2 : 1);
+    if (wide) p.widened = c->kh * (p.pixels * c->stride_w + c->kw - 1) * c->a_w;
     return p;
+}
+
+bool qcc_wide_fits(const QccKernel *k, const QccTarget *t)
+{
+    const QccContractShape *c = &k->u.contract;
+    return t->dot == QCC_DOT_MADD16 && k->anchor == QCC_ANCHOR_CONTRACT &&
+           k->arg[2].dtype == QCC_I8 && !c->b_strided && c->groups == 1 && c->a_w >= c->ci;
+}
+
+/* Pixels of which what a unit reads of A may be widened at once. */
+static int64_t wide_pixels(const QccKernel *k)
+{
+    const QccContractShape *c = &k->u.contract;
+    int64_t room = WIDE_BYTES / 2 / c->kh - (c->kw - 1) * c->dil_w * c->a_w - c->ci;
+    return room < 0 ? 0 : room / max_i64(1, c->stride_w * c->a_w) + 1;
 }
 
 /* Issue slots of a row of pixels, nr vectors of outputs. */
 static int64_t row_cost(const Product *p, int64_t mr, int64_t nr)
 {
-    int64_t cost = p->pixels / mr * block_cost(mr, nr, p->groups, p->madd), tail = p->pixels % mr;
-    return tail ? cost + block_cost(tail, nr, p->groups, p->madd) : cost;
+    int64_t cost = p->pixels / mr * block_cost(p, mr, nr), tail = p->pixels % mr;
+    return tail ? cost + block_cost(p, tail, nr) : cost;
 }
 
 /* Blocks of mr x nr, in issue slots of a row of pixels. */
-static void rank_blocks(Ranking *ranking, const Product *p, const QccTarget *t)
+static void rank_blocks(Ranking *ranking, const QccKernel *k, const QccTarget *t, bool wide)
 {
-    /* Second half of A, mask, product; without AVX a copy of what the product overwrites. */
-    int halves = p->madd ? 2 : 1, spare = p->madd ? 3 + (t->lanes == 4) : 0;
+    Product product = product_of(k, t, wide), *p = &product;
+    /* Product, second half of A, mask; without AVX a copy of what the product overwrites. */
+    int halves = p->madd && !wide ? 2 : 1;
+    int spare = !p->madd ? 0 : t->lanes == 4 ? 4 : wide ? 1 : 3;
+    int64_t most = wide ? min_i64(wide_pixels(k), MAX_MR) : MAX_MR;
     for (int nr = MAX_NR; nr >= 1; nr--) {
-        for (int mr = MAX_MR; mr >= 1; mr--) {
+        for (int mr = (int)most; mr >= 1; mr--) {
             if (mr * nr + halves * nr + 1 + spare > t->registers) continue;
             if ((nr > 1 && nr > p->vectors) || (mr > 1 && mr > p->pixels)) continue;
             /* Emulated fma is a page of code a multiply: one accumulator. */
             if (p->f32 && !t->fma && mr * nr > 1) continue;
             int64_t cost = p->vectors / nr * row_cost(p, mr, nr);
             if (p->vectors % nr) cost += row_cost(p, mr, p->vectors % nr);
-            consider(ranking, &(QccVariant){.mr = mr, .nr = nr}, cost);
+            cost += p->widened / t->lanes; /* two vectors: load, extend, store */
+            consider(ranking, &(QccVariant){.mr = mr, .nr = nr, .wide = wide}, cost);
         }
     }
-    assert(ranking->n > 0);
 }
 
 /* Unroll, chunk and order of a block. */
-static void settle_block(QccVariant *v, const Product *p, const QccKernel *k, const QccTarget *t)
+static void settle_block(QccVariant *v, const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
+    Product product = product_of(k, t, v->wide), *p = &product;
     int64_t pixels = p->pixels;
     /* About 48 multiplies an iteration: the loop's own instructions vanish, code stays small. A
-     * step of MADD16 has enough of them by itself, and twice as many took four times as long to
-     * compile.
+     * step of MADD16 that is not wide has enough of them by itself, and twice as many took four
+     * times as long to compile.
      */
+    int most = !p->madd ? 4 : v->wide ? 2 : 1;
     v->unroll = 1;
-    while (!p->madd && v->unroll < 4 && v->unroll * 2 * v->mr * v->nr <= 48 &&
-           v->unroll * 2 <= p->groups)
+    while (v->unroll < most && v->unroll * 2 * v->mr * v->nr <= 48 && v->unroll * 2 <= p->groups)
         v->unroll *= 2;
 
     /* Which operand is read again and again from beyond L1: all of B for every chunk of pixels, or
@@ -393,12 +429,14 @@ static void settle_block(QccVariant *v, const Product *p, const QccKernel *k, co
     int64_t rows = k->extent[0] * k->extent[1] * panels;
     while (chunk > 4 * v->mr && rows * ceil_div(pixels, chunk) < MIN_UNITS) chunk /= 2;
     chunk = ceil_div(max_i64(chunk, 1), v->mr) * v->mr;
+    if (v->wide && wide_pixels(k) < pixels) chunk = min_i64(chunk, wide_pixels(k) / v->mr * v->mr);
     v->chunk = chunk >= pixels ? 0 : (int)chunk;
 
     int64_t chunks = k->extent[0] * k->extent[1] * ceil_div(max_i64(pixels, 1), chunk);
     int64_t again_b = b_bytes > L1_BYTES ? b_bytes * chunks : b_bytes;
     int64_t again_a = a_bytes > L1_BYTES ? a_bytes * panels : a_bytes;
-    v->n_outer = again_a + b_bytes < again_b + a_bytes;
+    /* What has been widened serves all panels. */
+    v->n_outer = !v->wide && again_a + b_bytes < again_b + a_bytes;
 }
 
 /* The chosen variant of tiles with other details than its blocks and order. */
@@ -435,7 +473,7 @@ static void offer_orders(Candidates *list, const QccVariant *v, int64_t pixels)
     other.chunk = (int)(ceil_div(chunk / 2, v->mr) * v->mr);
     if (chunk >= 4 * v->mr && chunk <= INT32_MAX) offer(list, &other);
     other.chunk = 2 * v->chunk >= pixels ? 0 : 2 * v->chunk;
-    if (v->chunk && v->chunk < INT32_MAX / 2) offer(list, &other);
+    if (!v->wide && v->chunk && v->chunk < INT32_MAX / 2) offer(list, &other);
     other = *v;
     other.unroll = 2 * v->unroll;
     if (v->unroll > 1) offer(list, &other);
@@ -443,10 +481,11 @@ static void offer_orders(Candidates *list, const QccVariant *v, int64_t pixels)
 
 static void offer_contract(Candidates *list, QccKernel *k, const QccTarget *t)
 {
-    Product p = product_of(k, t);
+    Product p = product_of(k, t, false);
     Ranking blocks = {.max = QCC_CANDIDATES}, tiles = {.max = QCC_CANDIDATES};
-    rank_blocks(&blocks, &p, t);
-    for (int i = 0; i < blocks.n; i++) settle_block(&blocks.variant[i], &p, k, t);
+    for (int wide = 0; wide <= qcc_wide_fits(k, t); wide++) rank_blocks(&blocks, k, t, wide);
+    assert(blocks.n > 0);
+    for (int i = 0; i < blocks.n; i++) settle_block(&blocks.variant[i], k, t);
     if (qcc_tiles_fit(k, t)) rank_tiles(&tiles, k, t);
     /* Two issue slots are a cycle. */
     int64_t lines = k->extent[0] * k->extent[1], vectors = lines * p.pixels * p.vectors;

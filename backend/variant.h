@@ -17,6 +17,9 @@ enum { QCC_CANDIDATES = 12 };
  * together. Returns how many; 1 where there is nothing to choose. Deterministic. */
 int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max);
 
+/* Whether what the kernel reads of A may be widened for each unit (variant.wide): a contraction of
+ * bytes in one group by pairs of 16 bits, whose B is packed. */
+bool qcc_wide_fits(const QccKernel *k, const QccTarget *t);
 /* Whether the kernel can go by the target's tiles: a contraction of bytes in one group, whose
  * results lie channel by channel, and whose epilogue may be given any sum (nothing is loaded by
  * index). */

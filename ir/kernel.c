@@ -201,8 +201,8 @@ void qcc_variant_print(QccBuf *buf, const QccVariant *v)
 {
     static const char *const streams[] = {
         [QCC_STREAM_NONE] = "", [QCC_STREAM_A] = " stream a", [QCC_STREAM_B] = " stream b"};
-    qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s", v->mr, v->nr, v->unroll,
-                   v->chunk, v->n_outer ? "n-outer" : "m-outer");
+    qcc_buf_printf(buf, "variant mr %d nr %d unroll %d chunk %d %s%s", v->mr, v->nr, v->unroll,
+                   v->chunk, v->n_outer ? "n-outer" : "m-outer", v->wide ? " wide" : "");
     if (v->tiles)
         qcc_buf_printf(buf, " tiles %d%s spread %d%s%s%s%s", v->tiles, v->flat ? " flat" : "",
                        v->spread, streams[v->stream], v->seeded ? " seeded" : "",

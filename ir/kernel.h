@@ -112,6 +112,8 @@ typedef struct QccVariant {
                      steps of a pass (they divide all), for one run of taps; 0: all in one.
                      DEPTHWISE: output rows of a work unit; 0: 1 */
     bool n_outer; /* output channels are the outer loop */
+    bool wide; /* CONTRACT of bytes by pairs of 16 bits: what is read of A is widened once a chunk,
+                  for the panels that pass over it */
     /* CONTRACT of bytes on a target with tiles: */
     int tiles;  /* that the mr pixels are divided into, at most 16 pixels each; 0: vectors */
     bool flat;  /* the pixels of an image are one row, with what lies between its rows */

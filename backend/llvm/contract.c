@@ -11,12 +11,16 @@
  * type; what a K step is, is a row of `dots`. Blocks never overlap, not even to fill up the last
  * one, because the result may lie where an operand of the epilogue lay.
  *
+ * A wide variant (i16 pairs) first puts what a unit reads of A on the stack, widened to 16 bits,
+ * once for all panels: then a K step is a broadcast of two elements, and nothing takes bytes apart.
+ *
  * Where the last vector of outputs is at most half full, it takes two K steps at once (its weights
  * stand in pairs, see pack.h): its sums are those of even and of odd steps, which are added behind.
  */
 #include <assert.h>
 
 #include "backend/llvm/emit.h"
+#include "backend/variant.h"
 
 typedef struct Contract Contract;
 
@@ -40,6 +44,9 @@ struct Contract {
     int64_t chunk, chunks;       /* pixels; chunks of a row */
     int64_t runs, length, steps; /* runs of contiguous taps, elements and K steps of one */
     int64_t b_step;              /* bytes of B per K step */
+    int64_t down;                /* elements of A from a row of taps to the next one */
+    int64_t reach, pitch;        /* wide: elements that a pixel reads of a row; from row to row */
+    Val widened;                 /* where they lie */
     bool pairs;                  /* the last vector of a group takes two K steps at once */
 };
 
@@ -91,6 +98,14 @@ Val emit_pairs(QccEmit *e, Val acc, Val a, Val b)
     return LLVMBuildAdd(e->b, acc, emit_intrinsic(e, name, NULL, 0, arg, 2), "");
 }
 
+/* Two elements of A that have been widened. */
+static void dot_wide16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    (void)stride;
+    Val x = emit_splat(e, a, e->lanes);
+    for (int j = 0; j < n; j++) acc[j] = emit_pairs(e, acc[j], x, b[j]);
+}
+
 /* Bytes 0 and 2, then 1 and 3, as pairs of i16: exact, since 2 * 255 * 128 is far below 2^31. */
 static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
 {
@@ -130,6 +145,7 @@ static const Dot dots_fours[] = {
     [QCC_DOT_MADD16] = {4, 1, 5, dot_bytes16},
     [QCC_DOT_VNNI] = {4, 1, 1, dot_vnni},
 };
+static const Dot dot_wide = {2, 1, 2, dot_wide16};
 static const Dot dots_f32[] = {
     [false] = {1, 1, 30, dot_f32}, [true] = {1, 1, 1, dot_f32}}; /* by target.fma */
 
@@ -215,7 +231,7 @@ static Walk walk_of(const Contract *t)
     Walk w = {.n = n, .per_run = t->steps / n, .runs_per_row = t->runs == c->kh ? 1 : c->kw};
     int64_t run = t->steps * t->dot->a_elements, tap = c->dil_w * c->a_w;
     w.to_run = (tap - run) * t->element;
-    w.to_row = (c->dil_h * c->a_h - (w.runs_per_row - 1) * tap - run) * t->element;
+    w.to_row = (t->down - (w.runs_per_row - 1) * tap - run) * t->element;
     return w;
 }
 
@@ -274,8 +290,7 @@ static void emit_sum(const Contract *t, Val a, Val b, int mr, int nv, int last, 
     a = emit_opaque(e, a);
     b = emit_opaque(e, b);
     for (int64_t r = 0; r < t->runs; r++) {
-        int64_t offset =
-            r / per_row * t->c->dil_h * t->c->a_h + r % per_row * t->c->dil_w * t->c->a_w;
+        int64_t offset = r / per_row * t->down + r % per_row * t->c->dil_w * t->c->a_w;
         emit_steps(t, emit_atc(e, a, offset * t->element), emit_atc(e, b, r * t->steps * t->b_step),
                    t->steps, mr, nv, last, acc);
     }
@@ -303,6 +318,16 @@ static void emit_block(const Contract *t, const Place *p, int mr, int nv, int la
     emit_block_epilogue(e, epilogue, p->at, acc, mr, nv, last);
 }
 
+/* Pixels of a chunk of a row. */
+static Val pixels_of(const Contract *t, Val chunk)
+{
+    QccEmit *e = t->e;
+    Val last = emit_i64(e, t->e->k->extent[2] - (t->chunks - 1) * t->chunk);
+    if (t->chunks == 1) return last;
+    Val is_last = LLVMBuildICmp(e->b, LLVMIntEQ, chunk, emit_i64(e, t->chunks - 1), "");
+    return LLVMBuildSelect(e->b, is_last, last, emit_i64(e, t->chunk), "");
+}
+
 /* The blocks of one unit: `first` is its first pixel, relative to `p`; in the last chunk of a row
  * the tail follows. */
 static void emit_pixels(const Contract *t, const Place *p, Val chunk, int nv, int last)
@@ -311,8 +336,7 @@ static void emit_pixels(const Contract *t, const Place *p, Val chunk, int nv, in
     int64_t ow = e->k->extent[2];
     int64_t last_chunk = ow - (t->chunks - 1) * t->chunk;
     Val is_last = LLVMBuildICmp(e->b, LLVMIntEQ, chunk, emit_i64(e, t->chunks - 1), "");
-    Val pixels = emit_i64(e, last_chunk);
-    if (t->chunks > 1) pixels = LLVMBuildSelect(e->b, is_last, pixels, emit_i64(e, t->chunk), "");
+    Val pixels = pixels_of(t, chunk);
     int tail = (int)(ow % t->mr);
     if (t->chunks > 1 || last_chunk >= t->mr) {
         EmitLoop l;
@@ -331,6 +355,37 @@ static void emit_pixels(const Contract *t, const Place *p, Val chunk, int nv, in
     emit_advance(e, block.at, p->at, 2, x);
     emit_block(t, &block, tail, nv, last);
     if (join) emit_if_end(e, join);
+}
+
+/* What a unit reads of A from the address a on, widened to 16 bits, unless the unit before has done
+ * that. */
+static Val emit_widened(const Contract *t, Val a, Val unit, Val panel, Val chunk)
+{
+    QccEmit *e = t->e;
+    const QccContractShape *c = t->c;
+    int step = 4 * e->lanes, half = 2 * e->lanes;
+    Val pixels = emit_addc(e, pixels_of(t, chunk), -1);
+    Val span = emit_addc(e, emit_mulc(e, pixels, c->stride_w * c->a_w), t->reach);
+    Val first = LLVMBuildICmp(e->b, LLVMIntEQ, unit, e->begin, "");
+    Val fresh = LLVMBuildICmp(e->b, LLVMIntEQ, panel, emit_i64(e, 0), "");
+    LLVMBasicBlockRef join = NULL;
+    if (!e->k->variant.n_outer) join = emit_if_begin(e, LLVMBuildOr(e->b, first, fresh, ""));
+    EmitLoop row, l;
+    emit_loop_begin(e, &row, emit_i64(e, 0), emit_i64(e, c->kh), 1, 0, NULL);
+    Val from = emit_at(e, a, emit_mulc(e, row.i, c->dil_h * c->a_h));
+    Val to = emit_at(e, t->widened, emit_mulc(e, row.i, 2 * t->pitch));
+    emit_loop_begin(e, &l, emit_i64(e, 0), span, step, 0, NULL);
+    for (int h = 0; h < 2; h++) {
+        Val at = emit_atc(e, emit_at(e, from, l.i), (int64_t)h * half);
+        Val bytes = emit_load_vector(e, emit_vector(e->i8, half), at, 1);
+        Val x = LLVMBuildZExt(e->b, bytes, emit_vector(e->i16, half), "");
+        Val out = emit_atc(e, emit_at(e, to, emit_mulc(e, l.i, 2)), (int64_t)h * step);
+        LLVMSetAlignment(LLVMBuildStore(e->b, x, out), 4);
+    }
+    emit_loop_end(e, &l, NULL);
+    emit_loop_end(e, &row, NULL);
+    if (join) emit_if_end(e, join);
+    return t->widened;
 }
 
 /* A unit: which panel, which chunk of which row; then code for full panels and for the last one of
@@ -366,7 +421,8 @@ static void emit_unit(const Contract *t, Val unit)
     Val a = emit_add(e, emit_mulc(e, n, c->a_n), emit_mulc(e, y, c->stride_h * c->a_h));
     a = emit_add(e, a, emit_mulc(e, x, c->stride_w * c->a_w));
     a = emit_add(e, a, emit_mulc(e, group, c->ci));
-    p.a = emit_at(e, emit_arg(e, 1), emit_mulc(e, a, t->element));
+    p.a = emit_at(e, emit_arg(e, 1), emit_mulc(e, a, t->f32 ? 4 : 1));
+    if (t->widened) p.a = emit_widened(t, p.a, unit, panel, chunk);
     Val b = emit_mulc(e, panel, t->runs * t->steps * t->b_step);
     if (c->b_strided) {
         b = emit_add(e, emit_mulc(e, n, c->b_n), emit_mulc(e, y, c->b_h));
@@ -391,6 +447,21 @@ static void emit_unit(const Contract *t, Val unit)
     emit_if_end(e, join);
 }
 
+/* A place for what a unit reads of A, row below row. */
+static void prepare_wide(Contract *t)
+{
+    const QccContractShape *c = t->c;
+    if (!qcc_wide_fits(t->e->k, t->e->t))
+        qcc_emit_fail(t->e, QCC_ERROR_INTERNAL, "this contraction cannot be wide");
+    int64_t step = 4 * t->e->lanes;
+    t->reach = (c->kw - 1) * c->dil_w * c->a_w + c->ci;
+    int64_t span = (t->chunk - 1) * c->stride_w * c->a_w + t->reach;
+    t->pitch = (span + step) / step * step; /* one more, where the last pair has but one */
+    t->widened = emit_stack(t->e, 2 * c->kh * t->pitch);
+    t->element = 2;
+    t->down = t->pitch;
+}
+
 void emit_contract(QccEmit *e)
 {
     const QccKernel *k = e->k;
@@ -410,9 +481,10 @@ void emit_contract(QccEmit *e)
     }
     if (t.mr < 1 || t.nr < 1 || t.mr * t.nr + 4 > EMIT_CARRY)
         qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", t.mr, t.nr);
-    t.dot = t.f32          ? &dots_f32[e->t->fma]
-            : c->b_strided ? &dots_fours[e->t->dot]
-                           : &dots_i8[e->t->dot];
+    t.dot = t.f32             ? &dots_f32[e->t->fma]
+            : k->variant.wide ? &dot_wide
+            : c->b_strided    ? &dots_fours[e->t->dot]
+                              : &dots_i8[e->t->dot];
     t.element = t.f32 ? 4 : 1;
     t.outputs = k->extent[3] / c->groups;
     t.cols = (int64_t)t.nr * e->lanes;
@@ -427,6 +499,8 @@ void emit_contract(QccEmit *e)
     t.steps = (t.length + t.dot->a_elements - 1) / t.dot->a_elements;
     t.pairs = qcc_paired_columns(k, e->t) < t.outputs;
     t.b_step = c->b_strided ? c->b_k * t.element : t.cols * 4 * t.dot->b_vectors;
+    t.down = c->dil_h * c->a_h;
+    if (k->variant.wide) prepare_wide(&t);
 
     EmitLoop l;
     emit_loop_begin(e, &l, e->begin, e->end, 1, 0, NULL);

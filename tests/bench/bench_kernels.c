@@ -18,14 +18,14 @@
 static const char usage[] =
     "bench_kernels [OPTION...]        QCC_LLVM_MODULE names the code generator\n"
     "  --net=NAME          layers of one network (resnet18, resnet50, mobilenetv1, mobilenetv2,\n"
-    "                      mobilenetv3, efficientnetb0, bertbase)\n"
+    "                      mobilenetv3, efficientnetb0, bertbase, cube)\n"
     "  --match=REGEX       kernels with such titles (\"conv 1x56x56x64 k3x3 u8\")\n"
     "  --type=int8|f32     one of the two types; layers that have only one are always there\n"
     "  --target=BUNDLE     or all; the best of this machine by default\n"
     "  --cold              weights come from beyond L2, as in a network\n"
     "  --candidates        every variant that tuning would try; ! where the cost model's choice\n"
     "                      takes more than 3 % longer than the best\n"
-    "  --variant=MR,NR,UNROLL,CHUNK[,n]   instead of what the cost model chooses\n"
+    "  --variant=MR,NR,UNROLL,CHUNK[,[n][w]]   instead of what the cost model chooses\n"
     "  --machine           only the speeds of the machine\n"
     "  --json\n";
 
@@ -344,8 +344,8 @@ static void print_shape(const QccVariant *v, char *text, size_t size)
                  : v->stream == QCC_STREAM_B ? " >b"
                                              : "");
     else if (v->mr)
-        snprintf(text, size, "%dx%d u%d c%d %s", v->mr, v->nr, v->unroll, v->chunk,
-                 v->n_outer ? "n" : "m");
+        snprintf(text, size, "%dx%d u%d c%d %s%s", v->mr, v->nr, v->unroll, v->chunk,
+                 v->n_outer ? "n" : "m", v->wide ? "w" : "");
     else
         snprintf(text, size, "-");
 }
@@ -411,7 +411,7 @@ static void race(const Bench *b, QccTrial *trial, Row *row, QccKernelFn *const *
             double t = qcc_trial_run(trial, fn[i], work) * 1e-3;
             if (t < row[i].seconds) row[i].seconds = t;
         }
-        double p = peak && r % 64 == 0 ? peak() : 0;
+        double p = peak && r % 64 == 0 ? best_of(peak, 1) : 0;
         if (p > best_peak) best_peak = p;
     }
     for (int i = 0; i < n; i++) row[i].peak = best_peak;
@@ -543,10 +543,11 @@ static bool bench_target(const Options *o, const QccCodegen *codegen, const QccT
 
 static bool parse_variant(QccVariant *v, const char *text)
 {
-    char order = 'm';
+    char flags[4] = "";
     *v = (QccVariant){0};
-    int n = sscanf(text, "%d,%d,%d,%d,%c", &v->mr, &v->nr, &v->unroll, &v->chunk, &order);
-    v->n_outer = order == 'n';
+    int n = sscanf(text, "%d,%d,%d,%d,%3s", &v->mr, &v->nr, &v->unroll, &v->chunk, flags);
+    v->n_outer = strchr(flags, 'n');
+    v->wide = strchr(flags, 'w');
     return n >= 4 && v->mr > 0 && v->nr > 0;
 }
 

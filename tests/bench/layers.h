@@ -7,15 +7,16 @@
  *   MobileNet V3         Howard et al. 2019, large, width 1
  *   EfficientNet-B0      Tan and Le 2019
  *   BERT-base            Devlin et al. 2018
+ * and, as "cube", a product of two matrices of 1024 x 1024.
  */
 #ifndef QCC_TESTS_BENCH_LAYERS_H
 #define QCC_TESTS_BENCH_LAYERS_H
 
-enum { R18 = 1, R50 = 2, V1 = 4, V2 = 8, V3 = 16, B0 = 32, BERT = 64 };
+enum { R18 = 1, R50 = 2, V1 = 4, V2 = 8, V3 = 16, B0 = 32, BERT = 64, CUBE = 128 };
 
 static const char *const network_name[] = {"resnet18",    "resnet50",    "mobilenetv1",
                                            "mobilenetv2", "mobilenetv3", "efficientnetb0",
-                                           "bertbase"};
+                                           "bertbase",    "cube"};
 
 typedef enum LayerOp {
     CONV,      /* h x w x c to k channels; "same" padding */
@@ -161,6 +162,7 @@ static const Layer layers[] = {
     {B0, DEPTHWISE, 14, 14, 672, 672, 5, 1, 672},
     {B0, DEPTHWISE, 7, 7, 1152, 1152, 5, 1, 1152},
     {B0, DEPTHWISE, 7, 7, 1152, 1152, 3, 1, 1152},
+    {CUBE, MATMUL, 1024, 1, 1024, 1024, 1, 1, 1},
     {R18, MATMUL, 1, 1, 512, 1000, 1, 1, 1},
     {R50, MATMUL, 1, 1, 2048, 1000, 1, 1, 1},
     {V1, MATMUL, 1, 1, 1024, 1000, 1, 1, 1},

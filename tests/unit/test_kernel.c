@@ -494,7 +494,7 @@ static void read_panel(Reader *in, const QccKernel *k, const QccTarget *t, int64
     int64_t runs, length, cols = (int64_t)k->variant.nr * t->lanes;
     qcc_contract_runs(k, &runs, &length);
     int64_t depth = runs * length;
-    static const int vnni[] = {0, 1, 2, 3}, madd[] = {0, 2, 1, 3};
+    static const int as_they_are[] = {0, 1, 2, 3}, madd[] = {0, 2, 1, 3};
     for (int64_t run = 0; run < runs; run++) {
         if (in->size == 4) {
             for (int64_t e = 0; e < length; e++)
@@ -503,9 +503,9 @@ static void read_panel(Reader *in, const QccKernel *k, const QccTarget *t, int64
             continue;
         }
         int halves = in->size == 2 ? 2 : 1;
-        const int *order = in->size == 2 ? madd : vnni;
+        const int *order = halves == 1 || k->variant.wide ? as_they_are : madd;
         for (int64_t e = 0; e < length; e += 4)
-            for (int h = 0; h < halves; h++)
+            for (int h = 0; h < halves && (!k->variant.wide || e + 2 * h < length); h++)
                 for (int64_t j = 0; j < cols; j++)
                     for (int b = 0; b < 4 / halves; b++) {
                         int64_t byte = e + order[h * 2 + b], column = j;
@@ -533,6 +533,7 @@ static void check_pack(void)
         QccKernel *k = make_conv((int64_t[]){1, 4, 4, per * groups}, kh, kw, ci, groups, f32);
         if (qcc_random_bool(&r)) k->u.contract.a_w += 3; /* pixels that do not touch */
         k->variant = (QccVariant){.mr = 1, .nr = (int)qcc_random_range(&r, 1, 4)};
+        k->variant.wide = qcc_wide_fits(k, t) && qcc_random_bool(&r);
         int64_t depth = kh * kw * ci, count = per * groups * depth;
         void *w = qcc_alloc_array(arena, count, 4);
         double *want = qcc_alloc_array(arena, count, 8), *got = qcc_alloc_array(arena, count, 8);
