@@ -183,24 +183,27 @@ int qcc_expr_erf(QccExpr *e, int x)
     return with_sign_of(e, x, less);
 }
 
-/* max(x, 0) - t e with t = |x| and e = P(X < -t) = 2^-w, w = 1 + t W(t); from 5.7 on e is 0. With
- * n = rne(w) and f = w - n, which is exact, e = 2^-n (1 + f P(f)). */
+/* max(x, 0) - |x| P(X < -|x|). With h = |x| / 2 that is h p^2, p = sqrt(2 P(X < -2h)) being a
+ * polynomial; from 2.7 on it is 0. */
 int qcc_expr_gelu(QccExpr *e, int x)
 {
-    static const float w[] = {0x1.26aed4p+0f,   0x1.d63aa4p-2f,  0x1.ae0d34p-5f,
-                              -0x1.cef13ap-8f,  0x1.200680p-13f, 0x1.861718p-13f,
-                              -0x1.4a0464p-15f, 0x1.7c1412p-19f}; /* 2^-26.0 */
-    static const float p[] = {-0x1.62e43p-1f, 0x1.ebfbdcp-3f,   -0x1.c6aee8p-5f,
-                              0x1.3b2d4ep-7f, -0x1.5f3e86p-10f, 0x1.41faa2p-13f}; /* 2^-25.9 */
-    static const float integers = 0x1.8p23f + 127;
-    int t = OP2(min, F32(5.7f), OP1(abs, x));
-    int power = OP3(fma, t, HORNER_F32(t, w), F32(1));
-    int z = OP2(sub, F32(integers), power);
-    int f = OP2(add, power, OP2(sub, z, F32(integers)));
-    int part = OP3(fma, f, HORNER_F32(f, p), F32(1));
-    int tail = OP2(mul, part, power_of_2(e, BITS(I32, z)));
-    tail = OP3(select, OP2(eq, t, F32(5.7f)), F32(0), tail);
-    return OP3(fma, OP1(neg, t), tail, OP2(max, F32(0), x));
+    static const float c[] = {1,
+                              -0x1.98847p-1f,
+                              -0x1.45e9f8p-2f,
+                              0x1.1c21bap-2f,
+                              0x1.650ec6p-3f,
+                              -0x1.b59220p-4f,
+                              -0x1.cd6aaep-6f,
+                              -0x1.770edep-6f,
+                              0x1.15e6dap-4f,
+                              -0x1.68b618p-5f,
+                              0x1.c3571cp-7f,
+                              -0x1.202f04p-9f,
+                              0x1.2f7566p-13f}; /* 2^-27.1 */
+    int h = OP1(abs, OP2(mul, x, F32(0.5f))), more = OP2(max, F32(0), x);
+    int p = HORNER_F32(h, c);
+    int y = OP3(fma, OP1(neg, OP2(mul, h, p)), p, more);
+    return OP3(select, OP2(lt, h, F32(2.7f)), y, more);
 }
 
 /* With u = e^-|x|, which never overflows: 1 / (1 + u), or u / (1 + u) below zero. */

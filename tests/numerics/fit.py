@@ -133,13 +133,10 @@ def main():
     # erf: 1 - e^(-t - t G(t)), t <= 4; the error of the result is erfc * t * error of G
     fit("erf", [(t, -ref.erfc(t).ln() / t - 1, t * ref.erfc(t) / ref.erf(t))
                 for t in grid("0.0005", 4, 400)], range(9))
-    # gelu: P(X < -t) = 2^-w with w = 1 + t W(t), t <= 5.7, and 2^-f = 1 + f P(f), |f| <= 1/2; the
-    # error of the result over t is P(X < -t) times that of w
-    below = [(t, ref.erfc(t / D(2).sqrt()) / 2) for t in grid("0.0005", "5.7")]
-    fit("gelu, w", [(t, (-p.ln() / ln2 - 1) / t, t * p * ln2) for t, p in below], range(8),
-        together=True)
-    fit("gelu, 2^-f", [(f, ((-f * ln2).exp() - 1) / f, abs(f) / (-f * ln2).exp())
-                       for f in grid("-0.5001", "0.50015", 400)], range(6), together=True)
+    # gelu: P(X < -2h) = (1 + h W(h))^2 / 2, h <= 2.7; the error of the result over x is that of
+    # this probability
+    below = [(h, ref.erfc(h * D(2).sqrt()).sqrt()) for h in grid("0.0005", "2.7", 400)]
+    fit("gelu", [(h, (r - 1) / h, h * r) for h, r in below], range(12))
     # pow, in f64: log2(m) = s L(s^2), and 2^r = 1 + r E(r), |r| <= 1/2
     fit("log2", [(z, 2 * ref.atanh(z.sqrt()) / z.sqrt() / ln2, D(1))
                  for z in grid("0.00001", smax ** 2)], range(8), f64)
