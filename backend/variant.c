@@ -35,6 +35,8 @@ enum {
     TILE_BLOCK = 60,           /* addresses, first loads */
     FEW_PIXELS = 4,            /* fewer than this in a tile: bound by memory, and not by tiles */
     TILE_L1_BYTES = 40 * 1024, /* of 48 */
+    L1_SETS = 64,              /* of 64 bytes; what lies a multiple of 4096 apart meets in one, */
+    L1_WAYS = 8,               /* of which so many of 12 places are A's */
     L2_BYTES = 1536 * 1024,    /* which weights and activations have to share */
     CYCLE = 16, /* of these units in a cycle: what a row of 64 bytes adds to a K step */
     ROW_L1 = 3,
@@ -244,10 +246,20 @@ static int64_t tile_cost(QccKernel *k, const QccTarget *t)
     return max_i64(panels * block, far) + all - panels * block;
 }
 
+/* Lines of a block's part of A that meet in one set of L1, for each K step. */
+static int64_t lines_of_set(const QccKernel *k)
+{
+    const QccContractShape *c = &k->u.contract;
+    int64_t apart = c->stride_w * c->a_w, sets = L1_SETS;
+    while (sets > 1 && apart % (L1_SETS * QCC_TILE_BYTES / sets * 2) == 0) sets /= 2;
+    return ceil_div(k->variant.mr, sets);
+}
+
 /* K steps of a pass, of which a block's part of A stays in L1; 0: no number of them divides all. */
 static int64_t steps_of_pass(const QccKernel *k)
 {
     int64_t runs, length, steps = tile_steps(k);
+    if (lines_of_set(k) > L1_WAYS) return 0;
     qcc_contract_runs(k, &runs, &length);
     int64_t n = min_i64(steps / 2, L1_BYTES / (k->variant.mr * QCC_TILE_BYTES));
     while (n >= PASS_STEPS && steps % n) n--;

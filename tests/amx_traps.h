@@ -84,7 +84,9 @@ static bool amx_decode(AmxStep *s, const greg_t *r)
 
 static bool amx_configure(const uint8_t *config)
 {
-    if (config[0] != 1 || config[1] != 0) return false;
+    if (config[0] != 1) return false;
+    for (int i = 1; i < 64; i++) /* what is reserved, and the row to go on with */
+        if (config[i] && (i < 16 || (i >= 32 && i < 48) || i >= 56)) return false;
     memset(&amx.tile, 0, sizeof amx.tile);
     for (int i = 0; i < AMX_TILES; i++) {
         amx.bytes[i] = config[16 + 2 * i] | config[17 + 2 * i] << 8;

@@ -57,7 +57,7 @@ static void store_all_sums(const Product *t, const Panel *panel)
 typedef struct Reads {
     Val a[SIDE], b; /* of each tile of A, and of B */
     Val seed;       /* what the sums of its channels begin with; NULL: zero */
-    Val ahead;      /* of B for the next panel, what this block is to bring near; NULL: nothing */
+    Val ahead;      /* what the block brings near of B for the next panel; NULL: nothing */
 } Reads;
 
 /* What goes along with a K step. */
@@ -80,18 +80,18 @@ static void begin_sums(const Product *t, int acc, Val seed, int j)
         emit_tile_zero(t->e, &t->tiles, acc);
 }
 
-/* Rows of a tile of B that one block brings near for the next panel: all blocks together all. */
-static int64_t share_of_tile(const Product *t)
+/* Rows of B for the next panel that one block brings near in a K step, of each of its columns of
+ * tiles: all blocks together all. One block after the other goes on where the last one stopped, and
+ * not through every tile: a core's own prefetcher follows what goes straight on. */
+static int64_t rows_ahead(const Product *t)
 {
     return (QCC_TILE_ROWS + t->g.blocks - 1) / t->g.blocks;
 }
 
-/* Brings near what is this block's share of tile j of B for the next panel. */
 static void bring_near(const Product *t, Val ahead, int j)
 {
     QccEmit *e = t->e;
-    int64_t rows = share_of_tile(t);
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = 0; r < rows_ahead(t); r++)
         emit_prefetch(e, emit_atc(e, ahead, j * t->b_tile + r * t->b_row));
 }
 
@@ -145,7 +145,11 @@ static void emit_step_at(const Product *t, const Panel *panel, const Reads *bloc
     for (int i = 0; i < t->mt; i++) here.a[i] = emit_at(e, block->a[i], offset);
     Val step = s ? emit_mulc(e, s, t->b_step) : emit_i64(e, 0);
     here.b = emit_atc(e, emit_at(e, block->b, step), more * t->b_step);
-    if (block->ahead) here.ahead = emit_atc(e, emit_at(e, block->ahead, step), more * t->b_step);
+    if (block->ahead) {
+        int64_t rows = rows_ahead(t) * t->b_row;
+        Val along_k = s ? emit_mulc(e, s, rows) : emit_i64(e, 0);
+        here.ahead = emit_atc(e, emit_at(e, block->ahead, along_k), more * rows);
+    }
     emit_step(t, panel, &here, along);
 }
 
@@ -235,7 +239,7 @@ static Reads reads_of(const Product *t, const Place *tile, Val channel, Val bloc
         r.seed = emit_at(e, emit_arg(e, t->seed), emit_to_channel(t, t->seed, channel));
     if (e->k->variant.ahead && block) {
         Val next = emit_atc(e, weights, t->nt * t->b_tile);
-        next = emit_at(e, next, emit_mulc(e, block, share_of_tile(t) * t->b_row));
+        next = emit_at(e, next, emit_mulc(e, block, t->steps * rows_ahead(t) * t->b_row));
         r.ahead = emit_opaque(e, next);
     }
     return r;
