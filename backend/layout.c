@@ -223,7 +223,29 @@ static void mark_turned_home(QccLowering *l, const QccOpPlan *plan)
     if (qcc_value_use_count(v) == 1) info->home = &op->out[0];
 }
 
-/* Operands that nobody else reads are computed right inside the result of a concatenation. */
+static bool wants_halo(const QccValueInfo *info)
+{
+    return info->before[0] || info->before[1] || info->after[0] || info->after[1];
+}
+
+/* Whether everyone who reads v reads it at any strides. */
+static bool is_read_anywhere(QccLowering *l, const QccValue *v)
+{
+    static const QccOpDef *const by_strides[] = {&qcc_op_concat, &qcc_op_conv2d, &qcc_op_max_pool,
+                                                 &qcc_op_avg_pool, &qcc_op_batchnorm};
+    for (const QccUse *use = v->uses; use; use = use->next) {
+        const QccOpPlan *plan = plan_of(l, use->user);
+        if (!plan || !plan->kernel) return false;
+        bool may = !plan->anchor; /* a map */
+        for (size_t i = 0; i < sizeof by_strides / sizeof *by_strides && !may; i++)
+            may = plan->anchor->def == by_strides[i];
+        if (!may) return false;
+    }
+    return !wants_halo(qcc_lowering_value(l, v));
+}
+
+/* Operands are computed right inside the result of a concatenation, unless others who read them
+ * need more than strides. */
 static void mark_homes(QccLowering *l, const QccOpPlan *plan)
 {
     const QccOp *op = plan->op;
@@ -236,7 +258,8 @@ static void mark_homes(QccLowering *l, const QccOpPlan *plan)
         const QccValue *v = op->in[i].value;
         QccValueInfo *info = qcc_lowering_value(l, v);
         const QccOpPlan *def = is_computed(v) ? plan_of(l, v->def) : NULL;
-        if (def && def->kernel && qcc_value_use_count(v) == 1 && info->output < 0) {
+        bool may_move = qcc_value_use_count(v) == 1 || is_read_anywhere(l, v);
+        if (def && def->kernel && may_move && info->output < 0) {
             info->home = &op->out[0];
             info->home_index = index;
         }
@@ -273,6 +296,8 @@ static void place_computed(QccLowering *l, const QccOpPlan *plan, const QccValue
         spot->ref = home->spot.ref;
         spot->ref.offset += qcc_dtype_size(v->type->dtype, info->home_index * outer->pitch[axis]);
         info->alias = info->home;
+        if (info->slack && spot->ref.kind == QCC_BUFFER_ARENA)
+            l->buffer[spot->ref.index].bytes += QCC_READ_SLACK;
         return;
     }
     if (plan->kernel && spot->layout.rank == 4)

@@ -36,6 +36,21 @@ static Interval arg_interval(const QccEpilogue *epi, const QccExprNode *node)
     return r;
 }
 
+/* A contraction's accumulator may take all of i32; other anchors add up elements of an operand,
+ * each of them once at most. */
+static Interval acc_interval(const QccEpilogue *epi, const QccExprNode *node)
+{
+    const QccOp *anchor = epi->anchor;
+    double most = 0x1p31;
+    if (node->type != QCC_EX_I32) return anything;
+    if (anchor && !(anchor->def->traits & QCC_TRAIT_CONTRACTION)) {
+        const QccType *x = anchor->in[0].value->type;
+        double sum = ldexp((double)qcc_type_count(x), qcc_dtype_bits(x->dtype));
+        if (sum >= 0) most = fmin(most, sum); /* else extents are not known */
+    }
+    return (Interval){-most, most};
+}
+
 static Interval product(Interval x, Interval y)
 {
     double p[4] = {x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi};
@@ -50,7 +65,7 @@ static Interval node_interval(const QccEpilogue *epi, const QccExprNode *node, c
     Interval z = node->in[2] >= 0 ? in[node->in[2]] : anything;
     switch (node->op) {
     case QCC_EX_arg: return arg_interval(epi, node);
-    case QCC_EX_acc: return node->type == QCC_EX_I32 ? (Interval){-0x1p31, 0x1p31} : anything;
+    case QCC_EX_acc: return acc_interval(epi, node);
     case QCC_EX_imm:
         if (node->type == QCC_EX_F32) return (Interval){node->imm.f32, node->imm.f32};
         if (node->type == QCC_EX_F64) return (Interval){node->imm.f64, node->imm.f64};

@@ -324,6 +324,18 @@ static void build_concat(Build *b)
     yield(b, fused_conv(b, y, w3, NULL));
 }
 
+/* What is concatenated is read by others, too; a concatenation is a part of the next one. */
+static void build_dense(Build *b)
+{
+    QccValue *x = param(b, QCC_U8, 4, image);
+    QccValue *w1 = filters(b, 4, 1, 5), *w2 = filters(b, 3, 1, 4), *w3 = filters(b, 2, 1, 7);
+    QccValue *w4 = filters(b, 6, 3, 9);
+    QccValue *y = fused_conv(b, x, w1, NULL);
+    y = concat(b, y, fused_conv(b, y, w2, NULL));
+    y = concat(b, y, fused_conv(b, y, w3, NULL));
+    yield(b, fused_conv(b, y, w4, NULL));
+}
+
 /* Read by a padded convolution and as a flat row; the row's classifier is a view's reader. */
 static void build_views(Build *b)
 {
@@ -458,7 +470,8 @@ static const Example examples[] = {
     {"residual", build_residual, {3, 0, 2}},    /* the input gets a halo by a copy */
     {"depthwise", build_depthwise, {4, 0, 1}},  /* the input gets slack by a copy */
     {"concatenation", build_concat, {4, 0, 2}}, /* no copy behind the convolutions */
-    {"views", build_views, {7, 0, 1}},          /* input, flat row, second result */
+    {"dense block", build_dense, {5, 0, 1}},
+    {"views", build_views, {7, 0, 1}}, /* input, flat row, second result */
     {"outer sum", build_outer_sum, {3, 0, 0}},
     {"two readers", build_two_readers, {4, 0, 0}},
     {"results", build_results, {5, 0, 0}},
