@@ -1,9 +1,10 @@
 /* file - whole files: mapped for an arena's life, written at once or not at all. */
-#define _DEFAULT_SOURCE /* mkstemp beside POSIX */
+#define _XOPEN_SOURCE 700 /* realpath beside POSIX */
 #include "ir/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,29 +66,60 @@ static bool write_all(int fd, const char *bytes, int64_t n)
     return true;
 }
 
-/* What mkstemp makes is for the owner only; the file gets what a new file would have. */
-static bool open_to_others(int fd)
+/* Creates a file beside `path` that no other writer has; -1 with errno. Its name is in `name`. */
+static int create_beside(const char *path, char *name, size_t size)
 {
-    mode_t mask = umask(0);
-    umask(mask);
-    return fchmod(fd, 0666 & ~mask) == 0;
+    enum { LEFT_BEHIND = 100 }; /* files of this name, of processes that were killed */
+    int fd = -1;
+    for (int i = 0; i < LEFT_BEHIND && fd < 0; i++) {
+        snprintf(name, size, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) break;
+    }
+    return fd;
+}
+
+static bool write_pieces(int fd, const QccPiece *piece, int n)
+{
+    bool good = true;
+    for (int i = 0; good && i < n; i++) good = write_all(fd, piece[i].bytes, piece[i].size);
+    int error = errno;
+    if (close(fd) != 0 && good) return false;
+    errno = error;
+    return good;
+}
+
+/* Errors are in errno, here and below. */
+static bool replace(QccArena *arena, const char *path, const QccPiece *piece, int n)
+{
+    size_t size = strlen(path) + 48;
+    char *temporary = qcc_alloc(arena, size);
+    int fd = create_beside(path, temporary, size);
+    if (fd < 0) return false;
+    if (write_pieces(fd, piece, n) && rename(temporary, path) == 0) return true;
+    int error = errno;
+    unlink(temporary);
+    errno = error;
+    return false;
+}
+
+/* A device or a pipe is written to; put in its place, a file would be the end of it. */
+static bool write_through(const char *path, const QccPiece *piece, int n)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write_pieces(fd, piece, n);
 }
 
 QccStatus qcc_write_file(QccArena *arena, QccDiags *d, const char *path, const QccPiece *piece,
                          int n)
 {
-    char *temporary = qcc_sprintf(arena, "%s.XXXXXX", path);
-    int fd = mkstemp(temporary);
-    bool good = fd >= 0 && open_to_others(fd);
-    for (int i = 0; good && i < n; i++) good = write_all(fd, piece[i].bytes, piece[i].size);
-    int error = errno;
-    if (fd >= 0 && close(fd) != 0 && good) {
-        good = false;
-        error = errno;
-    }
-    if (good && rename(temporary, path) == 0) return QCC_OK;
-    if (good) error = errno;
-    if (fd >= 0) unlink(temporary);
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    /* A link stays one: the file that it leads to is replaced. */
+    const char *target = exists ? realpath(path, qcc_alloc(arena, PATH_MAX)) : NULL;
+    bool good = exists && !S_ISREG(info.st_mode) ? write_through(path, piece, n)
+                                                 : replace(arena, target ? target : path, piece, n);
+    if (good) return QCC_OK;
     return qcc_fail(d, QCC_ERROR_IO, (QccLoc){.file = path}, "cannot be written: %s",
-                    strerror(error));
+                    strerror(errno));
 }

@@ -16,7 +16,8 @@ typedef struct QccPiece {
 } QccPiece;
 
 /* Writes the pieces, one after the other, to a temporary file beside `path` and renames it: the
- * file appears whole or not at all. `arena` is scratch. */
+ * file appears whole or not at all. A link stays a link, and what is no regular file (a pipe, a
+ * device) is written to as it is, and may have got a part when this fails. `arena` is scratch. */
 QccStatus qcc_write_file(QccArena *arena, QccDiags *d, const char *path, const QccPiece *piece,
                          int n);
 
