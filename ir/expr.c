@@ -652,3 +652,17 @@ void qcc_expr_eval(const QccExpr *e, int64_t n, const void *const *arg, const ui
 {
     qcc_expr_eval_run(qcc_expr_eval_new(e, scratch), n, arg, stride, acc, out);
 }
+
+QccExprEval *qcc_expr_function(QccExprFunction *f, QccExprType type, QccArena *arena)
+{
+    QccExpr *e = QCC_NEW(arena, QccExpr);
+    qcc_expr_init(e, arena);
+    e->result = f(e, qcc_expr_arg(e, 0, type));
+    qcc_expr_prune(e);
+    return qcc_expr_eval_new(e, arena);
+}
+
+void qcc_expr_apply(QccExprEval *f, int64_t n, const void *x, void *y)
+{
+    qcc_expr_eval_run(f, n, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y);
+}

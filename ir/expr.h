@@ -149,6 +149,12 @@ QccExprEval *qcc_expr_eval_new(const QccExpr *e, QccArena *arena);
 void qcc_expr_eval_run(QccExprEval *v, int64_t n, const void *const *arg, const uint8_t *stride,
                        const void *acc, void *out);
 
+/* One of the functions below, of a real of `type` (f32 or f64) and with such a result, for runs:
+ * y[i] = f(x[i]); y may be x. */
+typedef int QccExprFunction(QccExpr *e, int x);
+QccExprEval *qcc_expr_function(QccExprFunction *f, QccExprType type, QccArena *arena);
+void qcc_expr_apply(QccExprEval *f, int64_t n, const void *x, void *y);
+
 /* One line a node, canonical: "0 = arg i32 #2", "1 = imm f32 0.5", "3 = mul f32 0 1"; then "result
  * 3". Part of a kernel's text. */
 void qcc_expr_print(QccBuf *buf, const QccExpr *e);

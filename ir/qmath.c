@@ -187,15 +187,6 @@ float qcc_sum_f32(const float *x, int64_t n, int64_t stride)
     return lane[0];
 }
 
-void qcc_exp_f32(float *y, const float *x, int64_t n, QccArena *scratch)
-{
-    QccExpr e;
-    qcc_expr_init(&e, scratch);
-    qcc_expr_exp(&e, qcc_expr_arg(&e, 0, QCC_EX_F32));
-    qcc_expr_prune(&e);
-    qcc_expr_eval(&e, n, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y, scratch);
-}
-
 bool qcc_accumulator_fits(int64_t sum_abs_w, int64_t abs_bias)
 {
     if (sum_abs_w < 0 || abs_bias < 0 || sum_abs_w > INT32_MAX || abs_bias > INT32_MAX)

@@ -7,7 +7,6 @@
 #ifndef QCC_IR_QMATH_H
 #define QCC_IR_QMATH_H
 
-#include "ir/expr.h"
 #include "ir/type.h"
 
 #define QCC_SCALE_MIN 0x1p-60f
@@ -51,10 +50,6 @@ float qcc_minifloat_max(QccDtype dtype);
 /* Sum of x[0..n) at a stride: 16 virtual lanes (lane i takes i, i+16, ...) from zero, then the tree
  * 8, 4, 2, 1. */
 float qcc_sum_f32(const float *x, int64_t n, int64_t stride);
-
-/* y[i] = e^x[i] by qcc_expr_exp, so equal to compiled code; y may be x. A call takes about 30 KiB
- * of scratch whatever n is: call it for many elements at once. */
-void qcc_exp_f32(float *y, const float *x, int64_t n, QccArena *scratch);
 
 /* Whether every accumulator of a contraction fits: 255 * sum|w| + |b| < 2^31 for each output. */
 bool qcc_accumulator_fits(int64_t sum_abs_w, int64_t abs_bias);

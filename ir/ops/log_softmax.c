@@ -18,22 +18,6 @@ static QccStatus infer(QccOp *op, const QccType **result)
     return qcc_infer_same(op, result);
 }
 
-typedef int Function(QccExpr *e, int x);
-
-static QccExprEval *function(Function *f, QccArena *arena)
-{
-    QccExpr *e = QCC_NEW(arena, QccExpr);
-    qcc_expr_init(e, arena);
-    e->result = f(e, qcc_expr_arg(e, 0, QCC_EX_F32));
-    qcc_expr_prune(e);
-    return qcc_expr_eval_new(e, arena);
-}
-
-static void apply(QccExprEval *f, int64_t n, const float *x, float *y)
-{
-    qcc_expr_eval_run(f, n, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y);
-}
-
 static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *result,
                       QccArena *arena)
 {
@@ -46,14 +30,14 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     }
     const float *x = in[0].data;
     float *y = result->data, *e = QCC_NEW_ARRAY(arena, n, float);
-    QccExprEval *exponential = function(qcc_expr_exp_negative, arena),
-                *log = function(qcc_expr_log, arena);
+    QccExprEval *exponential = qcc_expr_function(qcc_expr_exp_negative, QCC_EX_F32, arena);
+    QccExprEval *log = qcc_expr_function(qcc_expr_log, QCC_EX_F32, arena);
     for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
         float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
-        apply(exponential, n, y, e);
+        qcc_expr_apply(exponential, n, y, e);
         float sum = qcc_reduce_row(e, n, QCC_REDUCE_SUM), by;
-        apply(log, 1, &sum, &by);
+        qcc_expr_apply(log, 1, &sum, &by);
         for (int64_t i = 0; i < n; i++) y[i] -= by;
     }
     return QCC_OK;

@@ -352,34 +352,18 @@ QccStatus qcc_reduce_unit(const QccOp *op, QccArena *arena, QccUnit *unit, QccRe
 /* ---- f64 --------------------------------------------------------------------------------------
  */
 
-typedef int Function(QccExpr *e, int x);
-
-static QccExprEval *function_f64(Function *f, QccArena *arena)
-{
-    QccExpr *e = QCC_NEW(arena, QccExpr);
-    qcc_expr_init(e, arena);
-    e->result = f(e, qcc_expr_arg(e, 0, QCC_EX_F64));
-    qcc_expr_prune(e);
-    return qcc_expr_eval_new(e, arena);
-}
-
-static void apply_f64(QccExprEval *f, int64_t n, const double *x, double *y)
-{
-    qcc_expr_eval_run(f, n, (const void *const[]){x}, (const uint8_t[]){1}, NULL, y);
-}
-
 void qcc_softmax_f64(const double *x, double *y, int64_t count, int64_t n, bool log,
                      QccArena *arena)
 {
     double *e = QCC_NEW_ARRAY(arena, n, double);
-    QccExprEval *exponential = function_f64(qcc_expr_exp, arena);
-    QccExprEval *logarithm = function_f64(qcc_expr_log, arena);
+    QccExprEval *exponential = qcc_expr_function(qcc_expr_exp, QCC_EX_F64, arena);
+    QccExprEval *logarithm = qcc_expr_function(qcc_expr_log, QCC_EX_F64, arena);
     for (int64_t at = 0; at < count; at += n, x += n, y += n) {
         double most = qcc_reduce_row_f64(x, n, QCC_REDUCE_MAX), sum, by;
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
-        apply_f64(exponential, n, y, e);
+        qcc_expr_apply(exponential, n, y, e);
         sum = qcc_reduce_row_f64(e, n, QCC_REDUCE_SUM);
-        apply_f64(logarithm, 1, &sum, &by);
+        qcc_expr_apply(logarithm, 1, &sum, &by);
         for (int64_t i = 0; i < n; i++) y[i] = log ? y[i] - by : e[i] / sum;
     }
 }

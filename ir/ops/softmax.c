@@ -29,10 +29,11 @@ static QccStatus eval(const QccOp *op, const QccTensor *in, const QccTensor *res
     }
     const float *x = in[0].data;
     float *y = result->data;
+    QccExprEval *f = qcc_expr_function(qcc_expr_exp_negative, QCC_EX_F32, arena);
     for (int64_t at = 0; at < result->count; at += n, x += n, y += n) {
         float most = qcc_reduce_row(x, n, QCC_REDUCE_MAX);
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - most;
-        qcc_exp_f32(y, y, n, arena);
+        qcc_expr_apply(f, n, y, y);
         float part = 1 / qcc_reduce_row(y, n, QCC_REDUCE_SUM);
         for (int64_t i = 0; i < n; i++) y[i] *= part;
     }

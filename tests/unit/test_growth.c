@@ -89,6 +89,37 @@ START_TEST(test_shared_weight)
 }
 END_TEST
 
+/* A softmax of many short rows: what one row needs is not held for each. */
+START_TEST(test_short_rows)
+{
+    enum { ROWS = 20000 };
+    static float x[2 * ROWS], y[2 * ROWS];
+    static const char text[] = "qir 1\ngraph @g(%x: f32[20000,2]) {\n"
+                               "  %y = softmax %x : f32[20000,2]\n  return %y\n}\n";
+    Purse purse = {.limit = (size_t)64 << 20};
+    QccContextOptions options = QCC_INIT(QccContextOptions);
+    options.realloc = spend;
+    options.realloc_user = &purse;
+    QccProgramOptions interpreted = QCC_INIT(QccProgramOptions);
+    interpreted.interpret = true;
+    QccContext *c;
+    QccModel *m;
+    QccProgram *p;
+    QccSession *s;
+    ck_assert_int_eq(qcc_context_new(&c, &options), QCC_OK);
+    ck_assert_int_eq(qcc_model_from_memory(&m, c, "t.qir", text, sizeof text - 1), QCC_OK);
+    ck_assert_int_eq(qcc_program_new(&p, m, &interpreted), QCC_OK);
+    ck_assert_int_eq(qcc_session_new(&s, p, NULL), QCC_OK);
+    const QccBuffer in = {.data = x, .dtype = QCC_F32}, out = {.data = y, .dtype = QCC_F32};
+    ck_assert_int_eq(qcc_session_run(s, &in, 1, &out, 1), QCC_OK);
+    for (int i = 0; i < 2 * ROWS; i++) ck_assert(y[i] == 0.5f);
+    qcc_session_free(s);
+    qcc_program_free(p);
+    qcc_model_free(m);
+    qcc_context_free(c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("growth");
@@ -96,6 +127,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_folding);
     tcase_add_test(tc, test_shared_weight);
+    tcase_add_test(tc, test_short_rows);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
