@@ -2,6 +2,7 @@
  */
 #include "frontend/data.h"
 #include "frontend/frontend.h"
+#include "frontend/npz.h"
 #include "ir/base/random.h"
 #include "ir/elements.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 /* ---- DATA.yaml ---------------------------------------------------------------------------- */
 
@@ -70,6 +72,15 @@ static QccSource *find_source(QccSamples *s, const char *name)
     return NULL;
 }
 
+static const char *names_of_inputs(const QccSamples *s)
+{
+    QccBuf names;
+    qcc_buf_init(&names, s->arena);
+    for (int i = 0; i < s->nsource; i++)
+        qcc_buf_printf(&names, "%s'%s'", i ? ", " : "", s->source[i].param->name);
+    return names.data ? names.data : "none";
+}
+
 static QccStatus open_tensors(QccSamples *s, const QccDataSpec *spec, QccLoc loc, int64_t *total)
 {
     QccDiags *d = &s->ir->diags;
@@ -79,7 +90,9 @@ static QccStatus open_tensors(QccSamples *s, const QccDataSpec *spec, QccLoc loc
     }
     for (int64_t i = 0; i < spec->ntensor; i++) {
         QccSource *source = find_source(s, spec->tensor[i].name);
-        if (!source) return qcc_error(d, loc, "the model has no input '%s'", spec->tensor[i].name);
+        if (!source)
+            return qcc_error(d, loc, "the model has no input '%s', only %s", spec->tensor[i].name,
+                             names_of_inputs(s));
         QCC_TRY(qcc_npy_load(&source->rows, s->ir, s->arena, spec->tensor[i].path));
         QccLoc file = {.file = spec->tensor[i].path};
         QCC_TRY(qcc_source_fit(source, s->arena, d, file));
@@ -114,6 +127,24 @@ static void make_sources(QccSamples *s, const QccGraph *g, const QccPreprocess *
     }
 }
 
+/* The data itself where its description is wanted is what is given most often by mistake. */
+static QccStatus open_description(const void **text, int64_t *size, QccSamples *s)
+{
+    struct stat info;
+    QccDiags *d = &s->ir->diags;
+    QccLoc loc = {.file = s->file};
+    const char *key = "images";
+    if (stat(s->file, &info) || !S_ISDIR(info.st_mode)) {
+        QCC_TRY(qcc_map_file(s->arena, d, s->file, text, size));
+        bool array = *size >= 6 && !memcmp(*text, "\x93NUMPY", 6);
+        if (!array && !qcc_npz_is(*text, *size)) return QCC_OK;
+        key = "tensors";
+    }
+    QccStatus status = qcc_error(d, loc, "is data, wanted a DATA.yaml that describes it");
+    qcc_note(d, loc, "its first line would be '%s: %s'", key, s->file);
+    return status;
+}
+
 QccStatus qcc_samples_open(QccSamples **out, QccIr *ir, QccArena *arena, const char *path,
                            const QccGraph *g)
 {
@@ -123,7 +154,7 @@ QccStatus qcc_samples_open(QccSamples **out, QccIr *ir, QccArena *arena, const c
     const void *text;
     int64_t size, total = 0;
     QccDataSpec *spec = QCC_NEW(arena, QccDataSpec);
-    QCC_TRY(qcc_map_file(arena, &ir->diags, s->file, &text, &size));
+    QCC_TRY(open_description(&text, &size, s));
     QCC_TRY(qcc_data_parse(spec, arena, &ir->diags, s->file, text, size));
     make_sources(s, g, &spec->preprocess);
     if (spec->images) {

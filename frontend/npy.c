@@ -15,7 +15,8 @@
 typedef struct Header {
     QccDtype dtype;
     bool fortran;
-    int rank;
+    const char *refused; /* the code of an element type that is not read; NULL: none */
+    int nrefused, rank;
     int64_t dim[QCC_MAX_RANK];
 } Header;
 
@@ -78,7 +79,7 @@ static const char *parse_descr(QccDtype *dtype, const char *s, size_t n)
         *dtype = codes[i].dtype;
         return NULL;
     }
-    return "has an element type that does not exist here";
+    return "has an element type that is not read";
 }
 
 static const char *parse_shape(Header *h, Cursor *c)
@@ -109,6 +110,7 @@ static const char *parse_header(Header *h, Cursor c)
         if (n == 5 && !memcmp(key, "descr", n)) {
             if (!take_string(&c, &value, &m)) return "has structured elements";
             wrong = parse_descr(&h->dtype, value, m);
+            if (wrong) h->refused = value, h->nrefused = m < 32 ? (int)m : 32;
             seen |= 1;
         } else if (n == 13 && !memcmp(key, "fortran_order", n)) {
             h->fortran = take_word(&c, "True");
@@ -166,6 +168,7 @@ QccStatus qcc_npy_parse(const QccBlob **out, QccIr *ir, QccArena *arena, const c
     Header h = {0};
     Cursor c = {(const char *)b + start, (const char *)b + start + length};
     const char *wrong = parse_header(&h, c);
+    if (h.refused) return qcc_error(&ir->diags, loc, "%s: '%.*s'", wrong, h.nrefused, h.refused);
     if (wrong) return qcc_error(&ir->diags, loc, "%s", wrong);
 
     int64_t count, wanted, found = size - start - length;
