@@ -1,6 +1,7 @@
 /* plugin - opens a shared library and takes in the passes, observers and ops that it has. */
 #include <dlfcn.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "passes/manager.h"
 
@@ -73,7 +74,10 @@ QccStatus qcc_plugin_load(QccPassRegistry *r, QccIr *ir, const char *path)
 {
     QccDiags *d = &ir->diags;
     QccLoc loc = {.file = path};
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* Without a slash dlopen would look among the system's libraries only. */
+    bool here = !strchr(path, '/') && access(path, F_OK) == 0;
+    void *library =
+        dlopen(here ? qcc_sprintf(r->arena, "./%s", path) : path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         const char *why = dlerror();
         return qcc_fail(d, QCC_ERROR_IO, loc, "the plugin cannot be opened: %s",

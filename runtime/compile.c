@@ -469,6 +469,17 @@ typedef struct Describing {
     QccArena *arena;
 } Describing;
 
+/* "pass:NAME" and "op:NAME" are said as what they mean. */
+static QccStatus no_topic(QccDiags *diags, const char *topic)
+{
+    QccLoc none = {0};
+    const char *name = strchr(topic, ':');
+    if (!name) return qcc_fail(diags, QCC_ERROR_USAGE, none, "there is no topic '%s'", topic);
+    bool op = strncmp(topic, "op:", 3) == 0;
+    return qcc_fail(diags, QCC_ERROR_USAGE, none, "there is no %.*s '%s'; 'qcc %s' lists them",
+                    (int)(name - topic), topic, name + 1, op ? "ops" : "passes");
+}
+
 static QccStatus describe(void *user)
 {
     Describing *d = user;
@@ -494,7 +505,7 @@ static QccStatus describe(void *user)
     else if (op)
         op_help(&b, op);
     else
-        return qcc_fail(&c->ir->diags, QCC_ERROR_USAGE, (QccLoc){0}, "there is no '%s'", d->topic);
+        return no_topic(&c->ir->diags, d->topic);
     return d->fn(d->user, b.data ? b.data : "", (size_t)b.len) ? QCC_OK : QCC_ERROR_IO;
 }
 

@@ -165,6 +165,17 @@ static void compare(Evaluating *e, int64_t label)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* Labels that begin with 1, or with a class that the model does not have. */
+static QccStatus refuse_label(const Evaluating *e, int64_t sample, int64_t label)
+{
+    QccDiags *d = &e->context->ir->diags;
+    QccLoc loc = {.file = e->options.data};
+    QccStatus status = qcc_error(d, loc, "sample %lld is of class %lld, the model has 0..%lld",
+                                 (long long)sample, (long long)label, (long long)e->side[0].n - 1);
+    qcc_note(d, loc, "'label_offset: -1' in the data is for classes that count from 1");
+    return status;
+}
+
 static QccStatus run_samples(Evaluating *e, QccTensor *in, const QccBuffer *inputs, int nin)
 {
     QccContext *c = e->context;
@@ -173,6 +184,7 @@ static QccStatus run_samples(Evaluating *e, QccTensor *in, const QccBuffer *inpu
         QCC_TRY(e->data->read(e->data->self, i, in));
         int64_t label = e->data->label ? e->data->label(e->data->self, i) : -1;
         labelled &= label >= 0;
+        if (label >= e->side[0].n) return refuse_label(e, i, label);
         for (int k = 0; k < 2; k++) {
             Side *s = &e->side[k];
             if (!s->session) continue;

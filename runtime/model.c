@@ -113,6 +113,20 @@ static QccValue *find_input(const QccGraph *g, const char *name)
     return NULL;
 }
 
+static QccStatus no_input(QccDiags *diags, QccGraph *g, const char *name)
+{
+    QccBuf names;
+    qcc_buf_init(&names, g->arena);
+    for (int i = 0; i < g->nparam; i++)
+        qcc_buf_printf(&names, "%s'%s'", i ? ", " : "", g->param[i]->name);
+    if (!name)
+        return qcc_fail(diags, QCC_ERROR_USAGE, (QccLoc){0},
+                        "the shape names no input, and the model has %d: %s", g->nparam,
+                        names.data ? names.data : "");
+    return qcc_fail(diags, QCC_ERROR_USAGE, (QccLoc){0}, "the model has no input '%s', only %s",
+                    name, names.data ? names.data : "none");
+}
+
 static QccStatus set_shape(void *user)
 {
     Shaping *s = user;
@@ -120,9 +134,7 @@ static QccStatus set_shape(void *user)
     QccDiags *diags = &g->ir->diags;
     QccLoc none = {0};
     QccValue *input = find_input(g, s->name);
-    if (!input)
-        return qcc_fail(diags, QCC_ERROR_USAGE, none, "the model has no input '%s'",
-                        s->name ? s->name : "(its inputs must be named, there are several)");
+    if (!input) return no_input(diags, g, s->name);
     const QccType *t = input->type;
     if (t->rank != s->rank)
         return qcc_fail(diags, QCC_ERROR_USAGE, none, "'%s' has %d dimensions, the shape has %d",

@@ -33,6 +33,12 @@ static QccStatus choose_target(const QccTarget **target, QccContext *c, const ch
     return QCC_OK;
 }
 
+QccStatus qcc_target_check(QccContext *context, const char *target)
+{
+    const QccTarget *unused;
+    return choose_target(&unused, context, target);
+}
+
 /* The extent with every symbol at its least, or at its largest. */
 static int64_t bound(const QccDim *d, bool largest)
 {

@@ -250,6 +250,10 @@ typedef struct QccProgramOptions {
     QccTune tune;
 } QccProgramOptions;
 
+/* Whether this machine runs code of a bundle (NULL: of any): known before an hour of calibration.
+ * Fails: QCC_ERROR_USAGE, there is no such bundle; QCC_ERROR_UNSUPPORTED. */
+QCC_API QccStatus qcc_target_check(QccContext *context, const char *target);
+
 /* Compiles the model as it stands. The model may be changed or freed afterwards.
  * A model with symbols is made ready for their least values. Fails: unsupported op or target, no
  * LLVM module on a miss. */

@@ -30,11 +30,13 @@ static QccStatus run(Tool *tool, const void *values)
     const Values *v = values;
     const char *what = tool->narg ? tool->arg[0] : "info";
     if (strcmp(what, "info") == 0) return print_info(tool, v->json);
-    if (strcmp(what, "clear") == 0) return qcc_cache_clear(tool->context);
-    if (strcmp(what, "trim") != 0)
+    bool clear = strcmp(what, "clear") == 0;
+    if (!clear && strcmp(what, "trim") != 0)
         return tool_error(tool, QCC_ERROR_USAGE, "cache wants info, clear or trim, not '%s'", what);
     QccCacheInfo info;
     TOOL_TRY(qcc_cache_info(tool->context, &info));
+    if (!info.folder) return tool_error(tool, QCC_ERROR_IO, "there is no cache to %s", what);
+    if (clear) return qcc_cache_clear(tool->context);
     return qcc_cache_trim(tool->context, v->megabytes < 0 ? info.limit : v->megabytes * 1000000);
 }
 

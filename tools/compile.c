@@ -29,6 +29,7 @@ typedef struct Job {
     Tool *tool;
     const Values *values;
     FILE *out; /* where the table goes: standard error when the program goes to standard output */
+    QccProgramOptions options;
     const char *input, *output;
     Side made, reference;
     bool evaluated;
@@ -62,9 +63,7 @@ static QccStatus transform(Job *j)
 
 static QccStatus make_program(Job *j, Side *s)
 {
-    QccProgramOptions o;
-    TOOL_TRY(tool_program_options(j->tool, &o, j->values->target, NULL));
-    TOOL_TRY(qcc_program_new(&s->program, s->model, &o));
+    TOOL_TRY(qcc_program_new(&s->program, s->model, &j->options));
     return tool_program_stats(j->tool, &s->stats, s->program);
 }
 
@@ -251,6 +250,7 @@ static QccStatus report_unfused(const Job *j)
 static QccStatus compile(Job *j)
 {
     const Values *v = j->values;
+    TOOL_TRY(tool_program_options(j->tool, &j->options, v->target, NULL));
     TOOL_TRY(tool_open_model(j->tool, &j->made.model, j->input, v->shapes));
     TOOL_TRY(transform(j));
     TOOL_TRY(tool_save_model(j->tool, j->made.model, j->output, j->input));

@@ -45,6 +45,8 @@ static QccStatus dump_program(Tool *tool, const Values *v)
 static QccStatus run(Tool *tool, const void *values)
 {
     const Values *v = values;
+    if (v->json && !v->stats)
+        return tool_error(tool, QCC_ERROR_USAGE, "--json is the form of --stats, which is missing");
     if (v->plan || v->kernels || v->stats || v->sizes || v->folder) return dump_program(tool, v);
     QccModel *model;
     TOOL_TRY(tool_open_model(tool, &model, tool->arg[0], v->shapes));

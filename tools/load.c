@@ -120,10 +120,11 @@ QccStatus tool_program_options(Tool *tool, QccProgramOptions *options, const cha
         options->tune = QCC_TUNE_FAST;
     else if (tune && strcmp(tune, "off") != 0)
         return tool_error(tool, QCC_ERROR_USAGE, "--tune is off or fast, not '%s'", tune);
-    if (!engine || strcmp(engine, "jit") == 0) return QCC_OK;
-    options->interpret = strcmp(engine, "interp") == 0;
+    options->interpret = engine && strcmp(engine, "interp") == 0;
     if (options->interpret) return QCC_OK;
-    return tool_error(tool, QCC_ERROR_USAGE, "--engine is jit or interp, not '%s'", engine);
+    if (engine && strcmp(engine, "jit") != 0)
+        return tool_error(tool, QCC_ERROR_USAGE, "--engine is jit or interp, not '%s'", engine);
+    return qcc_target_check(tool->context, target);
 }
 
 typedef struct Text {

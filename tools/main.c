@@ -97,7 +97,7 @@ static QccStatus open_context(Tool *tool)
     o.progress_user = tool;
     o.cache_dir = tool->globals.cache_dir;
     o.no_cache = tool->globals.no_cache;
-    o.verbose_cache = tool->globals.verbose;
+    o.verbose_cache = tool->globals.verbose || tool->command == &cache_command;
     o.plugins = tool->globals.plugins;
     o.threads = (int)tool->globals.threads;
     return qcc_context_new(&tool->context, &o);
@@ -123,22 +123,25 @@ static QccStatus check_operands(const Tool *tool)
     const Command *c = tool->command;
     if (tool->narg >= c->min_args && tool->narg <= c->max_args) return QCC_OK;
     if (tool->narg < c->min_args)
-        fprintf(stderr, "qcc %s: error: something is missing\n", c->name);
+        fprintf(stderr, "qcc %s: error: no MODEL is given\n", c->name);
     else
         fprintf(stderr, "qcc %s: error: '%s' is one too many\n", c->name, tool->arg[c->max_args]);
     fprintf(stderr, "usage: qcc %s %s\n", c->name, c->usage);
     return QCC_ERROR_USAGE;
 }
 
-/* A first operand that looks like a mistyped command: it names no file, and is near to one. */
+/* A first operand that is no path and names no file: most likely a mistyped command. */
 static QccStatus check_mistyped(const char *operand)
 {
     const char *names[COMMANDS + 1] = {0};
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
     if (strpbrk(operand, "./") || access(operand, F_OK) == 0) return QCC_OK;
     const char *near = nearest_name(operand, names);
-    if (!near) return QCC_OK;
-    fprintf(stderr, "qcc: error: there is no command '%s'; did you mean '%s'?\n", operand, near);
+    if (near)
+        fprintf(stderr, "qcc: error: there is no command '%s'; did you mean '%s'?\n", operand,
+                near);
+    else
+        fprintf(stderr, "qcc: error: '%s' is neither a command nor a file\n", operand);
     return QCC_ERROR_USAGE;
 }
 
@@ -204,9 +207,9 @@ int main(int argc, char **argv)
     QccStatus status = run(&tool, argc - 1, argv + 1, values.bytes);
     options_free(&(OptionSet){global_options, &tool.globals});
     free(tool.arg);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == QCC_OK) {
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "qcc: error: standard output cannot be written\n");
-        status = QCC_ERROR_IO;
+        if (status == QCC_OK) status = QCC_ERROR_IO;
     }
     return (int)status;
 }

@@ -120,8 +120,8 @@ static bool set_number(Found f, const char *value, const char *who)
         return false;
     }
     if (within(o, x)) return true;
-    fprintf(stderr, "%s: error: --%s is %s, and lies in %g..%g\n", who, o->name, value, o->min,
-            o->max);
+    fprintf(stderr, "%s: error: --%s lies in %.15g..%.15g, and is %s\n", who, o->name, o->min,
+            o->max, value);
     return false;
 }
 

@@ -71,6 +71,17 @@ static void shape_text(char *buf, size_t size, const char *input, const QccTenso
     if (at >= size) buf[0] = '\0';
 }
 
+/* Which file a wrong shape came from. */
+static void note_shape(const Job *j, int i)
+{
+    char shape[128];
+    size_t unused;
+    const QccTensorFile *f = &j->file[i];
+    print_shape(shape, sizeof shape, f->shape, f->rank);
+    tool_note(j->tool, "%s holds %s%s", tool_split_name(j->values->inputs[i], &unused),
+              qcc_dtype_name(f->dtype), shape);
+}
+
 /* Reads the inputs and opens the model with their shapes, so that nothing is compiled for others.
  */
 static QccStatus load_inputs(Job *j)
@@ -93,6 +104,7 @@ static QccStatus load_inputs(Job *j)
         if (text[i][0]) shape[n++] = text[i];
     }
     if (status == QCC_OK) status = tool_open_ready(j->tool, &j->model, j->tool->arg[0], shape);
+    for (int i = 0; status == QCC_ERROR_USAGE && i < j->nfile; i++) note_shape(j, i);
     free(text);
     free(shape);
     return status;
@@ -216,6 +228,12 @@ static QccStatus show_outputs(Job *j)
     return QCC_OK;
 }
 
+static QccStatus save_to(const Job *j, int output, const char *path)
+{
+    const char *file = strcmp(path, "-") == 0 ? "/proc/self/fd/1" : path;
+    return qcc_tensor_save(&j->out[output], j->tool->context, file);
+}
+
 static QccStatus save_output(Job *j, const char *text, int index)
 {
     size_t n;
@@ -223,12 +241,11 @@ static QccStatus save_output(Job *j, const char *text, int index)
     for (int i = 0; n > 0 && i < j->nout; i++) {
         QccTensorInfo info;
         TOOL_TRY(qcc_program_output(j->program, i, &info));
-        if (is_named(text, n, info.name))
-            return qcc_tensor_save(&j->out[i], j->tool->context, path);
+        if (is_named(text, n, info.name)) return save_to(j, i, path);
     }
     if (n > 0 || index >= j->nout)
         return tool_error(j->tool, QCC_ERROR_USAGE, "the program has no output for '%s'", text);
-    return qcc_tensor_save(&j->out[index], j->tool->context, path);
+    return save_to(j, index, path);
 }
 
 static QccStatus run_job(Job *j)
@@ -274,7 +291,8 @@ static const Option options[] = {
     OPTION_LIST('i', "input", Values, inputs, "[NAME=]FILE.npy",
                 "an input; file.npz:array takes one of several; without names they count in order"),
     OPTION_LIST('o', "output", Values, outputs, "[NAME=]FILE.npy",
-                "where an output goes; without it the largest values are printed"),
+                "where an output goes; - is standard output; without it the largest values are "
+                "printed"),
     OPTION_STRING('e', "engine", Values, engine, "jit|interp",
                   "compiled code, or the reference interpreter: the bytes are the same"),
     OPTION_STRING('t', "target", Values, target, "BUNDLE",

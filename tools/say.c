@@ -19,12 +19,16 @@ static const char *paint(const Tool *tool, const char *code)
     return tool->color ? code : "";
 }
 
-/* Text that came from a model or a file must not steer the terminal. */
+/* Text that came from a model or a file must not steer the terminal: neither by the characters
+ * below the space, nor by U+0080 to U+009F, which are c2 80 to c2 9f in UTF-8. */
 static void put_safe(FILE *out, const char *text, size_t n)
 {
-    for (size_t i = 0; i < n && text[i]; i++) {
-        unsigned char c = (unsigned char)text[i];
-        fputc((c < 0x20 && c != '\t') || c == 0x7f ? '?' : c, out);
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t i = 0; i < n && s[i]; i++) {
+        bool c1 = s[i] == 0xc2 && i + 1 < n && s[i + 1] >= 0x80 && s[i + 1] < 0xa0;
+        bool control = (s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f || c1;
+        fputc(control ? '?' : s[i], out);
+        i += c1;
     }
 }
 
@@ -99,6 +103,14 @@ QccStatus tool_error(Tool *tool, QccStatus status, const char *fmt, ...)
     say(tool, QCC_ERROR, fmt, args);
     va_end(args);
     return status;
+}
+
+void tool_note(Tool *tool, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(tool, QCC_NOTE, fmt, args);
+    va_end(args);
 }
 
 void tool_warn(Tool *tool, const char *fmt, ...)

@@ -58,6 +58,7 @@ struct Tool {
 
 /* Says what is wrong and returns the status. */
 QccStatus tool_error(Tool *tool, QccStatus status, const char *fmt, ...) TOOL_PRINTF(3, 4);
+void tool_note(Tool *tool, const char *fmt, ...) TOOL_PRINTF(2, 3); /* behind an error */
 void tool_warn(Tool *tool, const char *fmt, ...) TOOL_PRINTF(2, 3);
 
 /* For the context's options; user is the Tool. */
@@ -93,7 +94,7 @@ QccStatus tool_open_ready(Tool *tool, QccModel **model, const char *path,
                           const char *const *shapes);
 
 /* The options of a program: --tune, --target (NULL: the best here), --engine=jit|interp (NULL:
- * compiled code). */
+ * compiled code). Wrong ones are told here, before anything is computed or written. */
 QccStatus tool_program_options(Tool *tool, QccProgramOptions *options, const char *target,
                                const char *engine);
 /* What is known about a program, as an object; NULL with a message. */

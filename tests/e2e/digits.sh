@@ -27,6 +27,11 @@ ends 0 "$QCC" eval $int8 --data=data.yaml --reference=digits.onnx --max-loss=1
 ends 0 "$QCC" eval $int8 --data=data.yaml
 prints '^top-1 '
 
+# Labels of classes that the network does not have are no samples that it gets wrong.
+{ cat data.yaml; echo 'label_offset: 1'; } >shifted.yaml
+ends 1 "$QCC" eval $int8 --data=shifted.yaml
+says 'shifted.yaml: error: sample [0-9]+ is of class 10, the model has 0..9'
+
 # Calibration data from the command line gives the same program as the samples that the model carries.
 ends 0 "$QCC" compile -p ptq_int8 digits.onnx --calib=calib.yaml --quick -o calib.bin
 ends 0 "$QCC" dump calib.bin --full
@@ -49,6 +54,11 @@ ends 0 "$QCC" run digits.onnx -i image=x.npy -o logits=fi.npy -e interp
 same f.npy fi.npy
 ends 0 "$QCC" run $int8 --input=x.npy
 prints '^logits: f32\[4,10\]'
+ends 0 "$QCC" run $int8 --input=x.npy --output=-
+same jit.npy out
+ends 2 "$QCC" run $int8 --input=x.npy --input=scale=x.npy
+says "has no input 'scale', only 'image'"
+says 'note: x.npy holds f32\[4,1,24,24\]'
 ends 2 "$QCC" run $int8
 says 'needs --input='
 ends 5 "$QCC" run $int8 --input=none.npy

@@ -26,6 +26,8 @@ ends 2 "$QCC"
 says "nothing to do"
 ends 2 "$QCC" compil
 says "did you mean 'compile'"
+ends 2 "$QCC" frobnicate
+says "'frobnicate' is neither a command nor a file"
 ends 2 "$QCC" bench --iteratons=3 x
 says "did you mean '--iterations'"
 ends 2 "$QCC" bench --iter=3 x
@@ -41,7 +43,10 @@ says "no option '-Z'"
 ends 2 "$QCC" compile -p
 says "wants PIPELINE"
 ends 2 "$QCC" dump
+says "no MODEL is given"
 says "usage: qcc dump"
+ends 2 "$QCC" dump --json "$digits/digits.onnx"
+says "--stats"
 ends 2 "$QCC" dump a b
 says "'b' is one too many"
 ends 2 "$QCC" compile "$digits/digits.onnx"
@@ -51,7 +56,11 @@ says "not 'burn'"
 ends 2 "$QCC" run "$digits/digits.onnx" --engine=magic
 says "jit or interp"
 ends 2 "$QCC" --help-pass=no-such-pass
-says "no-such-pass"
+says "there is no pass 'no-such-pass'"
+ends 2 "$QCC" ops no-such-op
+says "there is no op 'no-such-op'"
+ends 5 "$QCC" cache clear --cache-dir="$digits/digits.onnx"
+says "there is no cache to clear"
 
 # Files that are not there, or are not what they should be.
 ends 5 "$QCC" dump "$scratch/nothing.onnx"
@@ -95,6 +104,15 @@ else
 fi
 ends 2 "$QCC" dump "$digits/digits.onnx" --stats --target=z80
 says 'z80'
+# Wrong options are told before anything is computed.
+for wrong in --target=z80 --tune=slow; do
+    ends 2 "$QCC" -p float "$digits/digits.onnx" $wrong -o "$scratch/o.bin"
+done
+ends 1 "$QCC" -p ptq_int8 "$digits/digits.onnx" --calib="$digits" -o "$scratch/o.bin"
+says "wanted a DATA.yaml"
+says "'images: .*digits'"
+ends 1 "$QCC" -p ptq_int8 "$digits/digits.onnx" --calib="$digits/calib_images.npy" -o "$scratch/o.bin"
+says "'tensors: .*calib_images.npy'"
 [ ! -e "$scratch/o.bin" ] || fail "a failure left an output behind"
 
 # The output is never the input.
@@ -124,5 +142,6 @@ if [ -e /dev/full ]; then
     code=0
     "$QCC" ops >/dev/full 2>"$scratch/err" || code=$?
     [ "$code" = 5 ] || fail "a full standard output ends in $code, not 5"
+    says "standard output cannot be written"
 fi
 finish
