@@ -9,7 +9,7 @@
 #include "backend/target.h"
 
 /* Part of every cache key: raise it when the same kernel text gives other code. */
-enum { QCC_CODEGEN_ABI = 1, QCC_EMITTER_VERSION = 12 };
+enum { QCC_CODEGEN_ABI = 2, QCC_EMITTER_VERSION = 12 };
 
 /* Receives text or bytes of a dump. */
 typedef struct QccCodegenDump {
@@ -26,6 +26,12 @@ typedef struct QccCodegen {
     QccStatus (*compile)(const QccKernel *kernel, const QccTarget *target, QccArena *arena,
                          const void **object, size_t *size, const char **error,
                          QccCodegenDump *dump);
+    /* Makes such an object callable by LLVM's own linker, for what that of the runtime does not
+     * take (runtime/link.h): names that it does not define are looked up in the process. The code
+     * lives as long as the arena. On failure *address is NULL and *error a message in the arena.
+     * Any thread, one arena a thread. */
+    QccStatus (*link)(void **address, QccArena *arena, const void *object, size_t size,
+                      const char *symbol, const char **error);
 } QccCodegen;
 
 typedef const QccCodegen *QccCodegenQueryFn(uint32_t host_abi);

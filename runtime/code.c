@@ -25,8 +25,9 @@ typedef struct Job {
     const void *object;
     size_t size;
     QccStatus status;
-    const char *error; /* of this job, posted by the thread that waits */
-    const char *note;
+    const char *error;    /* of this job, posted by the thread that waits */
+    const char *note;     /* what was wrong with the cache's entry */
+    const char *fallback; /* why LLVM's linker had to do it */
 } Job;
 
 static void load_job(void *user)
@@ -46,9 +47,14 @@ static void emit_job(void *user)
     j->status =
         c->codegen->compile(j->kernel, j->target, j->arena, &j->object, &j->size, &j->error, NULL);
     j->code->compile_ms = qcc_now_ms() - start;
-    if (j->status == QCC_OK && c->cache)
-        qcc_cache_store(c->cache, j->arena, j->code->text, strlen(j->code->text), j->object,
-                        j->size);
+}
+
+static void store_job(void *user)
+{
+    Job *j = user;
+    QccCache *cache = j->context->cache;
+    if (cache)
+        qcc_cache_store(cache, j->arena, j->code->text, strlen(j->code->text), j->object, j->size);
 }
 
 static void link_job(void *user)
@@ -63,29 +69,50 @@ static void link_job(void *user)
     memcpy(&j->code->fn, &address, sizeof address);
 }
 
-static void run_job(Job *j, void (*fn)(void *))
+static bool run_job(Job *j, void (*fn)(void *))
 {
-    if (j->status == QCC_OK && !qcc_mem_protect(&j->mem, fn, j)) j->status = QCC_ERROR_MEMORY;
+    if (!qcc_mem_protect(&j->mem, fn, j)) j->status = QCC_ERROR_MEMORY;
+    return j->status == QCC_OK;
 }
 
 /* A hit is linked at once; one that does not link is as good as a miss. */
 static void look_up(Job *j)
 {
     run_job(j, load_job);
-    if (!j->code->cached) return;
-    run_job(j, link_job);
-    if (j->code->fn || j->status == QCC_ERROR_MEMORY) return;
+    if (!j->code->cached || run_job(j, link_job) || j->status == QCC_ERROR_MEMORY) return;
     j->note = "entry does not link";
     j->status = QCC_OK;
     j->error = NULL;
     j->code->cached = false;
 }
 
+/* What our linker does not take, LLVM's may: of objects that have just been made, since LLVM's is
+ * not made for bytes that may be damaged. */
+static void jit_job(void *user)
+{
+    Job *j = user;
+    void *address = NULL;
+    const char *error = NULL;
+    double start = qcc_now_ms();
+    if (j->context->codegen->link(&address, j->arena, j->object, j->size, QCC_KERNEL_SYMBOL,
+                                  &error) == QCC_OK) {
+        j->fallback = j->error;
+        j->error = NULL;
+        j->status = QCC_OK;
+    } else {
+        j->error = qcc_sprintf(j->arena, "%s; nor does LLVM link it: %s", j->error, error);
+    }
+    j->code->link_ms += qcc_now_ms() - start;
+    memcpy(&j->code->fn, &address, sizeof address);
+}
+
 static void emit(Job *j)
 {
-    if (j->code->fn) return;
-    run_job(j, emit_job);
-    if (j->status == QCC_OK) run_job(j, link_job);
+    if (j->code->fn || !run_job(j, emit_job)) return;
+    if (run_job(j, link_job))
+        run_job(j, store_job);
+    else if (j->status != QCC_ERROR_MEMORY)
+        run_job(j, jit_job);
 }
 
 static void look_up_some(void *user, int64_t begin, int64_t end)
@@ -117,10 +144,15 @@ static QccStatus report(const Job *j, QccArena *arena, QccDiags *d)
 {
     if (j->note)
         qcc_note(d, (QccLoc){0}, "a cached kernel is of no use and was made anew: %s", j->note);
-    if (j->status == QCC_OK) return QCC_OK;
+    if (j->status == QCC_OK && !j->fallback) return QCC_OK;
     QccBuf title;
     qcc_buf_init(&title, arena);
     qcc_kernel_title(&title, j->kernel);
+    if (j->status == QCC_OK) {
+        qcc_note(d, (QccLoc){0}, "kernel '%s' is linked by LLVM and not cached: %s", title.data,
+                 j->fallback);
+        return QCC_OK;
+    }
     return qcc_fail(d, j->status, (QccLoc){0}, "kernel '%s' cannot be compiled: %s", title.data,
                     j->error ? j->error : qcc_status_name(j->status));
 }

@@ -266,4 +266,9 @@ void emit_operands_at(QccEmit *e, const EmitOperand *row, EmitOperand *here, Val
 void emit_row(QccEmit *e, const QccExpr *x, const EmitOperand *row, const Val *result, Val out,
               int64_t n);
 
+/* ---- jit.c: the module's `link` (backend/codegen.h) ------------------------------------------ */
+
+QccStatus qcc_jit_link(void **address, QccArena *arena, const void *object, size_t size,
+                       const char *symbol, const char **error);
+
 #endif

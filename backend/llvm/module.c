@@ -237,6 +237,7 @@ const QccCodegen *qcc_codegen_query(uint32_t host_abi)
         .abi = QCC_CODEGEN_ABI,
         .llvm_version = QCC_LLVM_VERSION,
         .compile = compile,
+        .link = qcc_jit_link,
     };
     return host_abi == QCC_CODEGEN_ABI ? &codegen : NULL;
 }

@@ -1,4 +1,5 @@
-/* test_link - the loader of object code, over objects that the host's C compiler made. */
+/* test_link - object code becomes callable: by our loader, over objects that the host's C compiler
+ * made, and by LLVM's linker where that is there. */
 #define _GNU_SOURCE
 #include <check.h>
 #include <elf.h>
@@ -8,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/context.h"
 #include "runtime/link.h"
+#include "tests/kernel_code.h"
 
 /* What it computes is known without it: 10 * the i-th prime, and a sum with a float constant. */
 static const char kernel_source[] =
@@ -232,6 +235,131 @@ START_TEST(objects_at_odd_addresses_are_refused)
 }
 END_TEST
 
+/* ---- LLVM's linker, for what ours does not take -----------------------------------------------
+ */
+
+static const QccCodegen *real; /* NULL: there is no LLVM module */
+
+START_TEST(llvm_links_what_the_loader_does_not_take)
+{
+    if (!real) return; /* open_codegen has said so */
+    Bytes b = compile("unsigned long strlen(const char *); int calls = 40;\n"
+                      "int pick(const char *s) { return ++calls + (int)strlen(s); }",
+                      "-fPIC -fno-builtin");
+    const char *error = NULL;
+    QccArena *arena = qcc_arena_new(&mem);
+    ck_assert_ptr_null(link_in(arena, b.data, b.size, "pick", &error));
+    int (*pick)(const char *);
+    void *address = NULL;
+    ck_assert_int_eq(real->link(&address, arena, b.data, b.size, "pick", &error), QCC_OK);
+    memcpy(&pick, &address, sizeof pick);
+    ck_assert_int_eq(pick("seven"), 46);
+    ck_assert_int_eq(pick(""), 42);
+    char perm[5];
+    permissions(perm, address);
+    ck_assert_str_eq(perm, "r-xp");
+    ck_assert_int_eq(real->link(&address, arena, b.data, b.size, "pack", &error),
+                     QCC_ERROR_UNSUPPORTED);
+    ck_assert_ptr_null(address);
+    ck_assert_ptr_nonnull(strstr(error, "pack"));
+    qcc_arena_free(arena);
+    free(b.data);
+}
+END_TEST
+
+START_TEST(llvm_says_what_is_missing)
+{
+    if (!real) return;
+    Bytes b = compile("extern int no_such(int); int pick(int i) { return no_such(i); }", "");
+    const char *error = NULL;
+    QccArena *arena = qcc_arena_new(&mem);
+    void *address = &mem;
+    ck_assert_int_eq(real->link(&address, arena, b.data, b.size, "pick", &error),
+                     QCC_ERROR_UNSUPPORTED);
+    ck_assert_ptr_null(address);
+    ck_assert_ptr_nonnull(strstr(error, "no_such"));
+    qcc_arena_free(arena);
+    free(b.data);
+}
+END_TEST
+
+/* A code generator whose objects our loader refuses: their constants are marked as writable. */
+static QccStatus compile_odd(const QccKernel *kernel, const QccTarget *target, QccArena *arena,
+                             const void **object, size_t *size, const char **error,
+                             QccCodegenDump *dump)
+{
+    QccStatus status = real->compile(kernel, target, arena, object, size, error, dump);
+    if (status != QCC_OK) return status;
+    unsigned char *bytes = memcpy(qcc_alloc(arena, *size), *object, *size);
+    const Elf64_Ehdr *h = (const Elf64_Ehdr *)bytes;
+    Elf64_Shdr *s = (Elf64_Shdr *)(bytes + h->e_shoff);
+    for (int i = 0; i < h->e_shnum; i++)
+        if (s[i].sh_type == SHT_PROGBITS && s[i].sh_flags & SHF_ALLOC &&
+            !(s[i].sh_flags & SHF_EXECINSTR))
+            s[i].sh_flags = SHF_ALLOC | SHF_WRITE;
+    *object = bytes;
+    return QCC_OK;
+}
+
+static void keep_note(void *user, const QccDiagnostic *d)
+{
+    char *note = user;
+    if (d->severity == QCC_NOTE) snprintf(note, 256, "%s", d->message);
+}
+
+static void run_program(float y[4], int64_t *entries, char *note, const QccCodegen *codegen)
+{
+    static const char text[] = "qir 1\n"
+                               "graph @g(%x: f32[4]) {\n"
+                               "  %e = exp %x : f32[4]\n"
+                               "  return %e\n"
+                               "}\n";
+    QccContextOptions options = QCC_INIT(QccContextOptions);
+    char cache[64];
+    snprintf(cache, sizeof cache, "%s/cache-%d", folder, codegen != real);
+    options.cache_dir = cache;
+    options.diagnostic = keep_note;
+    options.diagnostic_user = note;
+    QccContext *context;
+    QccModel *model;
+    QccProgram *program;
+    QccSession *session;
+    ck_assert_int_eq(qcc_context_new(&context, &options), QCC_OK);
+    context->codegen = codegen;
+    ck_assert_int_eq(qcc_model_from_memory(&model, context, "m", text, sizeof text - 1), QCC_OK);
+    ck_assert_int_eq(qcc_program_new(&program, model, NULL), QCC_OK);
+    ck_assert_int_eq(qcc_session_new(&session, program, NULL), QCC_OK);
+    float x[4] = {0, 1, -2, 100};
+    QccBuffer in = {.data = x, .dtype = QCC_F32}, out = {.data = y, .dtype = QCC_F32};
+    ck_assert_int_eq(qcc_session_run(session, &in, 1, &out, 1), QCC_OK);
+    QccCacheInfo info;
+    ck_assert_int_eq(qcc_cache_info(context, &info), QCC_OK);
+    *entries = info.entries;
+    qcc_session_free(session);
+    qcc_program_free(program);
+    qcc_model_free(model);
+    qcc_context_free(context);
+}
+
+START_TEST(programs_run_on_llvms_linker)
+{
+    if (!real || !qcc_target_host()) return;
+    float expected[4], y[4];
+    int64_t entries;
+    char note[256] = "";
+    run_program(expected, &entries, note, real);
+    ck_assert_int_eq(entries, 1);
+    ck_assert_str_eq(note, "");
+    ck_assert(expected[0] == 1.0f && expected[3] > 1e38f);
+    QccCodegen odd = *real;
+    odd.compile = compile_odd;
+    run_program(y, &entries, note, &odd);
+    ck_assert_mem_eq(y, expected, sizeof y);
+    ck_assert_int_eq(entries, 0); /* what only LLVM can link is not kept */
+    ck_assert_ptr_nonnull(strstr(note, "linked by LLVM and not cached: object has writable data"));
+}
+END_TEST
+
 /* Why the tests cannot run here, or NULL. */
 static const char *obstacle(void)
 {
@@ -251,6 +379,7 @@ int main(void)
         return 77;
     }
     if (!mkdtemp(folder)) return 1;
+    real = open_codegen();
     Suite *s = suite_create("link");
     TCase *t = tcase_create("link");
     tcase_set_timeout(t, 120);
@@ -261,6 +390,9 @@ int main(void)
     tcase_add_test(t, every_truncation_is_refused_or_linked);
     tcase_add_test(t, random_damage_never_crashes);
     tcase_add_test(t, objects_at_odd_addresses_are_refused);
+    tcase_add_test(t, llvm_links_what_the_loader_does_not_take);
+    tcase_add_test(t, llvm_says_what_is_missing);
+    tcase_add_test(t, programs_run_on_llvms_linker);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
