@@ -95,7 +95,7 @@ static QccStatus make_frame(void *user)
     for (int i = 0; i < nout; i++) make_border(f->arena, &f->output[i], qcc_graph_result(g, i));
     if (f->crew->taps) collect_taps(f);
     if (!l) return QCC_OK;
-    f->activations = qcc_alloc_aligned(f->arena, (size_t)l->arena_size + QCC_READ_SLACK, 64);
+    f->activations = qcc_alloc_pages(f->arena, (size_t)l->arena_size + QCC_READ_SLACK);
     f->profile = QCC_NEW_ARRAY(f->arena, l->nstep, QccStepProfile);
     f->title = QCC_NEW_ARRAY(f->arena, l->nstep, const char *);
     f->shared = QCC_NEW_ARRAY(f->arena, l->nstep, bool);

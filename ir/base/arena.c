@@ -240,9 +240,10 @@ void *qcc_alloc_aligned(QccArena *arena, size_t size, size_t alignment)
 void *qcc_alloc_pages(QccArena *arena, size_t size)
 {
     const size_t page = (size_t)2 << 20;
-    void *p = qcc_alloc_aligned(arena, size, page);
+    void *p = qcc_alloc_aligned(arena, size, size < page ? ALIGN_BIG : page);
 #ifdef MADV_HUGEPAGE
-    madvise(p, size & ~(page - 1), MADV_HUGEPAGE); /* a wish: small pages do as well */
+    if (size >= page)
+        madvise(p, size & ~(page - 1), MADV_HUGEPAGE); /* a wish: small pages do as well */
 #endif
     return p;
 }

@@ -53,8 +53,8 @@ void *qcc_alloc_array(QccArena *arena, int64_t n, size_t size);
 /* Like qcc_alloc with an alignment (a power of two). */
 void *qcc_alloc_aligned(QccArena *arena, size_t size, size_t alignment);
 
-/* `size` zeroed bytes for large data that lives long, aligned to 2 MiB, in pages of that size where
- * the system offers such. */
+/* `size` zeroed bytes for large data that lives long: from 2 MiB on aligned to it, in pages of that
+ * size where the system offers such; else aligned to 64. */
 void *qcc_alloc_pages(QccArena *arena, size_t size);
 
 #define QCC_NEW(arena, T)          ((T *)qcc_alloc((arena), sizeof(T)))
