@@ -3,8 +3,8 @@
  *   sw[c] = max|w[c]| / 127        w8 = round(w / sw)
  *   sb[c] = (f32)((double)sx * sw[c])      b32 = round(b / sb)
  *
- * sw[c] is larger where b would leave 30 bits, and free where a channel has only zeros: then it is
- * chosen so that the bias keeps 24 bits.
+ * sw[c] is larger where b would leave 30 bits or sb the range of scales (a dead channel of 1e-30),
+ * and free where a channel has only zeros: then it is chosen so that the bias keeps 24 bits.
  *
  * Rounding errors of weights do not average out: each meets the mean of what it is multiplied with,
  * and together they move the whole channel, the more the fewer weights it has. `bias: corrected`
@@ -40,10 +40,10 @@ static float limited(double scale)
 
 static float scale_for(float max_w, float bias, float sx)
 {
-    double b = fabs((double)bias);
-    if (max_w == 0) return b > 0 ? limited(ldexp(b / sx, -ZERO_CHANNEL_BITS)) : 1;
+    double b = fabs((double)bias), least = 2 * (double)QCC_SCALE_MIN / sx;
+    if (max_w == 0) return b > 0 ? limited(fmax(ldexp(b / sx, -ZERO_CHANNEL_BITS), least)) : 1;
     double by_weights = (double)max_w / LARGEST, by_bias = ldexp(b / sx, -BIAS_BITS);
-    return limited(by_weights > by_bias ? by_weights : by_bias);
+    return limited(fmax(fmax(by_weights, by_bias), least));
 }
 
 static void choose_scales(QccQuantizer *z, const float *w, const float *b, float sx,
@@ -124,7 +124,9 @@ QccStatus qcc_quantize_weights(QccQuantizer *z, const QccOp *op, const QccQuant 
     for (int64_t c = 0; c < channels; c++) {
         int64_t sum = 0;
         for (int64_t i = c * n; i < (c + 1) * n; i++) sum += abs(out->w[i]);
-        out->bias_scale[c] = limited((double)sx * (double)out->scale[c]);
+        double unit = (double)sx * (double)out->scale[c];
+        if (unit > (double)QCC_SCALE_MAX) *fits = false;
+        out->bias_scale[c] = limited(unit);
         int32_t q = b ? qcc_quantize_f32(b[c], out->bias_scale[c], 0, -INT32_MAX, INT32_MAX) : 0;
         if (b) out->bias[c] = q;
         if (!qcc_accumulator_fits(sum, q < 0 ? -(int64_t)q : q)) *fits = false;
