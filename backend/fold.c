@@ -45,6 +45,7 @@ static bool fold_of(const QccLoweredKernel *product, Fold *f)
     const QccKernel *k = product->kernel;
     const QccContractShape *c = &k->u.contract;
     if (k->anchor != QCC_ANCHOR_CONTRACT || k->arg[1].dtype != QCC_U8 || c->groups != 1 ||
+        product->source[1].kind != QCC_SOURCE_OPERAND ||
         product->source[2].kind != QCC_SOURCE_WEIGHT)
         return false;
     if (c->stride_h < 2 || c->stride_h > FOLD_MOST || c->dil_h != 1) return false;

@@ -49,6 +49,7 @@ static uint32_t zero_bits(const QccType *type)
     return bits < 32 ? (uint32_t)zero & ((1u << bits) - 1) : (uint32_t)zero;
 }
 
+/* Behind the step that writes the value: narrow halos share lines of memory with it. */
 static void fill_halo(QccLowering *l, const QccOp *op, const QccValue *v, const QccSpot *spot)
 {
     bool any = false;
@@ -120,8 +121,8 @@ static void make_copy(QccLowering *l, const QccOpPlan *plan, Operand *o)
     o->spot = qcc_new_spot(l, &o->spot.layout, o->value->type->dtype);
     l->buffer[o->spot.ref.index].bytes += QCC_READ_SLACK;
     QccSpot from = qcc_lowering_spot(l, o->value);
-    fill_halo(l, plan->op, o->value, &o->spot);
     qcc_add_copy(l, plan->op, o->value, &o->spot, &from, o->value->type->dtype);
+    fill_halo(l, plan->op, o->value, &o->spot);
     info->twin = o->spot;
     info->has_twin = true;
 }
@@ -419,9 +420,9 @@ static bool emit_kernels(QccLowering *l, const QccOpPlan *plan)
         temp[i] = qcc_new_spot(l, &bytes, QCC_U8).ref.index;
     }
     for (int i = 0; i < nin; i++) make_copy(l, plan, &operand[i]);
-    fill_halo(l, plan->op, &plan->op->out[0], &result->spot);
     for (int i = 0; i < list.n; i++)
         emit_kernel(l, plan, &list.kernel[i], operand, first_own[i], temp);
+    fill_halo(l, plan->op, &plan->op->out[0], &result->spot);
     return true;
 }
 
@@ -466,8 +467,8 @@ static void emit_eval(QccLowering *l, const QccOpPlan *plan)
         const QccValue *v = &op->out[i];
         const QccSpot *spot = &qcc_lowering_value(l, v)->spot;
         if (memcmp(&computed[i].ref, &spot->ref, sizeof spot->ref) == 0) continue;
-        fill_halo(l, op, v, spot);
         qcc_add_copy(l, op, v, spot, &computed[i], v->type->dtype);
+        fill_halo(l, op, v, spot);
     }
 }
 
