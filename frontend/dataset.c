@@ -2,7 +2,6 @@
  */
 #include "frontend/data.h"
 #include "frontend/frontend.h"
-#include "frontend/npz.h"
 #include "ir/base/random.h"
 #include "ir/elements.h"
 
@@ -136,8 +135,7 @@ static QccStatus open_description(const void **text, int64_t *size, QccSamples *
     const char *key = "images";
     if (stat(s->file, &info) || !S_ISDIR(info.st_mode)) {
         QCC_TRY(qcc_map_file(s->arena, d, s->file, text, size));
-        bool array = *size >= 6 && !memcmp(*text, "\x93NUMPY", 6);
-        if (!array && !qcc_npz_is(*text, *size)) return QCC_OK;
+        if (!qcc_array_is(*text, *size)) return QCC_OK;
         key = "tensors";
     }
     QccStatus status = qcc_error(d, loc, "is data, wanted a DATA.yaml that describes it");

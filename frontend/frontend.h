@@ -25,6 +25,9 @@ QccStatus qcc_dataset_of_module(QccDataset **out, QccArena *arena, const QccModu
 /* Reads up to n samples of `spec` into the module. */
 QccStatus qcc_module_embed(QccModule *m, QccIr *ir, QccArena *arena, const char *spec, int64_t n);
 
+/* Whether the bytes begin like a .npy or an .npz. */
+bool qcc_array_is(const void *bytes, int64_t size);
+
 /* One array of a .npy or .npz ("file.npz:name"; an .npz with one array needs no name). Fortran
  * order is transposed. Big-endian and object arrays are refused. Read from memory: bytes are
  * borrowed. */

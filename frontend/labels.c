@@ -96,11 +96,6 @@ static QccStatus labels_by_name(int64_t *label, QccArena *arena, QccDiags *d, co
     return QCC_OK;
 }
 
-static bool is_array(const void *bytes, int64_t size)
-{
-    return size >= 6 && (!memcmp(bytes, "\x93NUMPY", 6) || !memcmp(bytes, "PK\x03\x04", 4));
-}
-
 static QccStatus labels_of_array(int64_t *label, QccIr *ir, QccArena *arena, const char *file,
                                  int64_t count)
 {
@@ -138,7 +133,7 @@ QccStatus qcc_labels_load(int64_t **out, QccIr *ir, QccArena *arena, const char 
     const void *bytes;
     int64_t size;
     QCC_TRY(qcc_map_file(arena, &ir->diags, file, &bytes, &size));
-    if (is_array(bytes, size)) return labels_of_array(label, ir, arena, file, count);
+    if (qcc_array_is(bytes, size)) return labels_of_array(label, ir, arena, file, count);
     if (!size) return qcc_error(&ir->diags, loc, "is empty, wanted labels");
     return labels_by_name(label, arena, &ir->diags, file, bytes, size, path, count);
 }

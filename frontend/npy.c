@@ -148,14 +148,22 @@ static const void *transpose(QccArena *arena, const Header *h, const char *data,
     return to;
 }
 
+static bool is_npy(const void *bytes, int64_t size)
+{
+    return size >= 10 && memcmp(bytes, "\x93NUMPY", 6) == 0;
+}
+
+bool qcc_array_is(const void *bytes, int64_t size)
+{
+    return is_npy(bytes, size) || qcc_npz_is(bytes, size);
+}
+
 QccStatus qcc_npy_parse(const QccBlob **out, QccIr *ir, QccArena *arena, const char *file,
                         const void *bytes, int64_t size)
 {
     QccLoc loc = {.file = file};
     const uint8_t *b = bytes;
-    if (size < 10 || memcmp(b, "\x93NUMPY", 6) != 0) {
-        return qcc_error(&ir->diags, loc, "is no .npy file");
-    }
+    if (!is_npy(b, size)) return qcc_error(&ir->diags, loc, "is no .npy file");
     if (b[6] < 1 || b[6] > 3) {
         return qcc_error(&ir->diags, loc, "is a .npy of version %d, wanted 1 to 3", b[6]);
     }

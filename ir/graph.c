@@ -464,6 +464,17 @@ const QccBlob *qcc_value_const(const QccValue *value)
     return QCC_ATTRS(value->def, QccConstAttrs)->blob;
 }
 
+int64_t qcc_graph_constant_bytes(const QccGraph *g)
+{
+    int64_t bytes = 0;
+    QCC_FOR_OPS(op, g)
+    {
+        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
+        if (blob) bytes += blob->size;
+    }
+    return bytes;
+}
+
 int qcc_value_use_count(const QccValue *value)
 {
     int n = 0;

@@ -139,6 +139,8 @@ int qcc_graph_result_count(const QccGraph *g);
 QccValue *qcc_graph_result(const QccGraph *g, int index);
 /* The data of a constant, or NULL for any other value. */
 const QccBlob *qcc_value_const(const QccValue *value);
+/* Bytes of all constants at the top level; what two of them share counts twice. */
+int64_t qcc_graph_constant_bytes(const QccGraph *g);
 int qcc_value_use_count(const QccValue *value);
 QccValue *qcc_graph_find_value(const QccGraph *g, const char *name); /* top level of g only */
 /* Operand i, or NULL where there is none. */

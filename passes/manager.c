@@ -5,13 +5,10 @@
  *   at the end:     verify, timing, statistics
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "ir/base/file.h"
 #include "ir/text.h"
 #include "passes/context.h"
 
@@ -203,24 +200,9 @@ static void write_reproducer(const Manager *m, int at, const QccGraph *before)
     QccModule module = {.graph = (QccGraph *)before};
     qcc_module_print(&buf, &module, QCC_BLOBS_INLINE, NULL);
 
-    char *temporary = qcc_sprintf(m->arena, "%s.XXXXXX", m->run->reproducer);
-    int fd = mkstemp(temporary);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-    bool good = f && fwrite(buf.data, 1, (size_t)buf.len, f) == (size_t)buf.len;
-    if (f) good = !fclose(f) && good;
-    if (good) good = !rename(temporary, m->run->reproducer);
-    if (good) {
+    QccPiece piece = {buf.data, buf.len};
+    if (qcc_write_file(m->arena, d, m->run->reproducer, &piece, 1) == QCC_OK)
         qcc_note(d, loc, "the graph before pass '%s' is here", m->p->step[at].def->name);
-        return;
-    }
-    int error = errno;
-    if (f) {
-        unlink(temporary);
-    } else if (fd >= 0) {
-        close(fd);
-        unlink(temporary);
-    }
-    qcc_warn(d, loc, "the reproducer cannot be written: %s", strerror(error));
 }
 
 /* ---- running ------------------------------------------------------------------------------- */

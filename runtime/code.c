@@ -2,10 +2,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "ir/base/file.h"
 #include "runtime/context.h"
 #include "runtime/link.h"
 #include "runtime/pool.h"
@@ -217,12 +217,8 @@ static QccStatus dump_file(QccContext *c, QccArena *arena, const char *folder, i
                            const char *extension, const void *bytes, size_t size)
 {
     const char *path = qcc_sprintf(arena, "%s/kernel%03d.%s", folder, index, extension);
-    FILE *f = fopen(path, "wb");
-    bool good = f && fwrite(bytes, 1, size, f) == size;
-    if (f && fclose(f) != 0) good = false;
-    if (good) return QCC_OK;
-    return qcc_fail(&c->ir->diags, QCC_ERROR_IO, (QccLoc){.file = path}, "cannot be written: %s",
-                    strerror(errno));
+    QccPiece piece = {bytes, (int64_t)size};
+    return qcc_write_file(arena, &c->ir->diags, path, &piece, 1);
 }
 
 typedef struct Dumping {

@@ -30,17 +30,6 @@ typedef struct Evaluating {
 /* ---- programs that end before their softmax ----------------------------------------------------
  */
 
-static int64_t constant_bytes(const QccGraph *g)
-{
-    int64_t bytes = 0;
-    QCC_FOR_OPS(op, g)
-    {
-        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
-        if (blob) bytes += blob->size;
-    }
-    return bytes;
-}
-
 /* The softmax that the first result comes from, through views, transposes and casts, or NULL. */
 static QccOp *final_softmax(const QccGraph *g)
 {
@@ -216,8 +205,9 @@ static void finish(Evaluating *e)
     r->agreement *= percent;
     r->sqnr_db /= n;
     r->cosine /= n;
-    r->size_bytes = constant_bytes(e->program->graph);
-    if (e->options.reference) r->reference_size_bytes = constant_bytes(e->options.reference->graph);
+    r->size_bytes = qcc_graph_constant_bytes(e->program->graph);
+    if (e->options.reference)
+        r->reference_size_bytes = qcc_graph_constant_bytes(e->options.reference->graph);
 }
 
 static QccStatus evaluate(void *user)

@@ -77,24 +77,13 @@ static void drop_pages(void *user, const void *bytes, int64_t size)
         madvise((char *)(uintptr_t)begin + (first - (uintptr_t)begin), last - first, MADV_DONTNEED);
 }
 
-static int64_t constant_bytes(const QccGraph *g)
-{
-    int64_t bytes = 0;
-    QCC_FOR_OPS(op, g)
-    {
-        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
-        if (blob) bytes += blob->size;
-    }
-    return bytes;
-}
-
 static void make_instances(QccProgram *p)
 {
     QccInstances *t = p->instances = QCC_NEW(p->arena, QccInstances);
     pthread_mutex_init(&t->lock, NULL);
     t->mem = &p->mem;
     t->pool.arena = p->arena;
-    int64_t bytes = constant_bytes(p->graph);
+    int64_t bytes = qcc_graph_constant_bytes(p->graph);
     t->pool.expected = bytes + bytes / 64; /* some for what packing fills up */
     t->pool.spent = drop_pages;
     t->pool.user = p->store;
@@ -293,7 +282,7 @@ typedef struct Counts {
 
 static Counts count(const QccInstance *p)
 {
-    Counts c = {.constant_bytes = constant_bytes(p->graph)};
+    Counts c = {.constant_bytes = qcc_graph_constant_bytes(p->graph)};
     if (!p->lowered) return c;
     for (int i = 0; i < p->lowered->nstep; i++) c.steps[p->lowered->step[i].kind]++;
     for (int i = 0; i < p->lowered->nconst; i++) c.packed_bytes += p->lowered->constant[i]->size;

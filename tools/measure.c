@@ -2,16 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tools/tool.h"
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
@@ -83,10 +75,10 @@ static QccStatus prepare(Tool *tool, Measurement *m, const MeasureOptions *optio
 static QccStatus run_once(Measurement *m, double *ms)
 {
     int nin = qcc_program_input_count(m->program);
-    double start = now_ms();
+    double start = tool_now_ms();
     TOOL_TRY(qcc_session_run(m->session, m->buffer, nin, m->buffer + nin,
                              qcc_program_output_count(m->program)));
-    *ms = now_ms() - start;
+    *ms = tool_now_ms() - start;
     return QCC_OK;
 }
 
@@ -114,14 +106,15 @@ QccStatus measure_run(Tool *tool, Measurement *m, int n, const MeasureOptions *o
     for (int64_t i = 0; i < options->warmup; i++)
         for (int k = 0; k < n; k++)
             if (m[k].program) TOOL_TRY(run_once(&m[k], &ms));
-    double start = now_ms();
+    double start = tool_now_ms();
     int64_t runs = 0;
     while (runs < options->iterations) {
         for (int k = 0; k < n; k++)
             if (m[k].program) TOOL_TRY(run_once(&m[k], &m[k].sample_ms[runs]));
         runs++;
         tool_progress(tool, "measuring", runs, options->iterations);
-        if (options->limit_ms > 0 && runs >= LEAST_RUNS && now_ms() - start > options->limit_ms)
+        if (options->limit_ms > 0 && runs >= LEAST_RUNS &&
+            tool_now_ms() - start > options->limit_ms)
             break;
     }
     tool_progress_end(tool);

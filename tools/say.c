@@ -123,7 +123,7 @@ void tool_warn(Tool *tool, const char *fmt, ...)
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static double now_ms(void)
+double tool_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -154,7 +154,7 @@ bool tool_progress(void *user, const char *what, int64_t done, int64_t total)
     Tool *tool = user;
     Progress *p = &tool->progress;
     if (!tool->terminal || total <= 0) return true;
-    double now = now_ms();
+    double now = tool_now_ms();
     if (strncmp(p->what, what, sizeof p->what - 1) != 0) {
         *p = (Progress){.started_ms = now};
         snprintf(p->what, sizeof p->what, "%s", what);

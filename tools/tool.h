@@ -61,6 +61,9 @@ QccStatus tool_error(Tool *tool, QccStatus status, const char *fmt, ...) TOOL_PR
 void tool_note(Tool *tool, const char *fmt, ...) TOOL_PRINTF(2, 3); /* behind an error */
 void tool_warn(Tool *tool, const char *fmt, ...) TOOL_PRINTF(2, 3);
 
+/* Of a clock that only goes forward. */
+double tool_now_ms(void);
+
 /* For the context's options; user is the Tool. */
 void tool_diagnostic(void *user, const QccDiagnostic *d);
 bool tool_progress(void *user, const char *what, int64_t done, int64_t total);

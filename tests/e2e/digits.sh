@@ -113,6 +113,12 @@ for wrong in calibrate.nosuch=1 nosuch.method=mse calibrate.samples=many calibra
     says "--set $wrong: error: "
 done
 
+# A pass that fails leaves the graph as it was before it.
+ends 2 "$QCC" -p ptq_int8 digits.bin --quick --set=quantize.exclude=nosuch --reproducer=r.qir -o w.bin
+says "r.qir: note: the graph before pass 'quantize'"
+grep -q '^; PIPELINE: \[quantize: .*exclude: ."nosuch".' r.qir || fail "the reproducer lacks its pipeline"
+ends 0 "$QCC" dump r.qir
+
 # Standard output; made-up calibration.
 ends 0 "$QCC" -p ptq_int8 digits.bin -o - --quick
 cmp -s out samples.bin || fail "-o - gives other bytes than -o FILE"

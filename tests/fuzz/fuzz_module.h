@@ -101,22 +101,11 @@ static inline void fuzz_lower(FuzzIr *f, const QccModule *m)
     qcc_lowered_print_plan(&plan, l);
 }
 
-static inline int64_t fuzz_constants(const QccGraph *g)
-{
-    int64_t bytes = 0;
-    QCC_FOR_OPS(op, g)
-    {
-        const QccBlob *blob = op->nout ? qcc_value_const(&op->out[0]) : NULL;
-        if (blob) bytes += blob->size;
-    }
-    return bytes;
-}
-
 static inline void fuzz_module(FuzzIr *f, const QccModule *m)
 {
     QccModule *again;
     if (qcc_graph_verify(m->graph) != QCC_OK) abort();
-    if (fuzz_constants(m->graph) > FUZZ_TEXT_MAX) return;
+    if (qcc_graph_constant_bytes(m->graph) > FUZZ_TEXT_MAX) return;
     QccBuf text = fuzz_print(f, m);
     if (qcc_module_parse(&again, f->ir, f->arena, "again", text.data, text.len, NULL)) abort();
     fuzz_expect_same(f, &text, again);

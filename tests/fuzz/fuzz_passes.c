@@ -30,7 +30,7 @@ static bool drop(void *user, const void *bytes, size_t size)
 static bool is_small(FuzzIr *f, const QccModule *m)
 {
     QccGraph *g = qcc_graph_clone(m->graph, f->arena);
-    if (fuzz_constants(g) > FUZZ_BYTES_MAX) return false;
+    if (qcc_graph_constant_bytes(g) > FUZZ_BYTES_MAX) return false;
     return qcc_graph_bind(g, NULL) == QCC_OK && fuzz_is_small(g);
 }
 
