@@ -11,12 +11,12 @@
  *                 for each four e..e+3:     w[e..e+3] of each output       i8[16][4]
  * so that four bytes of A, broadcast, meet MADD16's halves as a & 0x00ff00ff and a >> 8 (16 bit).
  *
- * DEPTHWISE, channels padded to a multiple of lanes, taps in the order (ky, kx):
- *   f32:          w of each channel         f32[tap][channels]
+ * DEPTHWISE, channels padded to a multiple of lanes:
+ *   i8, VNNI:     taps 4t .. 4t+3 of a column, each channel    i8[column][four][channels][4]
+ *   i8, MADD16:   taps 2t and 2t+1 of a column, widened        i16[column][pair][channels][2]
+ * More taps than qcc_depthwise_columns takes, and f32, in the order (ky, kx):
  *   i8:           taps 2t and 2t+1 of each channel, widened    i16[pair][channels][2]
- * so that pmaddwd over (a of tap 2t, a of tap 2t+1) works on every x86; an odd last tap is paired
- * with zero. With VNNI (qcc_depthwise_quads), columns of taps:
- *   i8:           taps 4t .. 4t+3 of a column, each channel    i8[column][four][channels][4]
+ *   f32:          w of each channel         f32[tap][channels]
  *
  * Whatever lies past a run, past the channels or past the taps is zero: what A holds there does not
  * matter for integers. f32 runs are never padded.
@@ -82,25 +82,24 @@ int64_t qcc_paired_columns(const QccKernel *k, const QccTarget *t)
     return outputs - last;
 }
 
-bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q)
+bool qcc_depthwise_columns(const QccKernel *k, const QccTarget *t, QccColumns *q)
 {
-    enum { QUAD_TAPS = 64 }; /* the code for them is straight-line */
+    enum { MOST_TAPS = 64 }; /* the code for them is straight-line */
     const QccContractShape *c = &k->u.contract;
-    bool quads = k->anchor == QCC_ANCHOR_DEPTHWISE && k->arg[2].dtype == QCC_I8 &&
-                 t->dot == QCC_DOT_VNNI && c->kh <= QUAD_TAPS && c->kw <= QUAD_TAPS &&
-                 c->kh * c->kw <= QUAD_TAPS;
-    if (!quads) return false;
-    *q = (QccQuads){.columns = c->kh > 1 ? c->kw : 1, .depth = c->kh > 1 ? c->kh : c->kw};
-    q->groups = (q->depth + 3) / 4;
-    bool below = c->kh > 1 && c->dil_h == 1 && q->depth + c->stride_h <= 4 * q->groups;
-    q->rows = below ? 2 : 1;
+    bool some = k->anchor == QCC_ANCHOR_DEPTHWISE && k->arg[2].dtype == QCC_I8 &&
+                c->kh <= MOST_TAPS && c->kw <= MOST_TAPS && c->kh * c->kw <= MOST_TAPS;
+    if (!some) return false;
+    *q = (QccColumns){.columns = c->kh > 1 ? c->kw : 1,
+                      .depth = c->kh > 1 ? c->kh : c->kw,
+                      .taps = t->dot == QCC_DOT_VNNI ? 4 : 2};
+    q->groups = (q->depth + q->taps - 1) / q->taps;
     return true;
 }
 
-int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_t o)
+int64_t qcc_column_weight(const QccColumns *q, int64_t channels, int64_t tap, int64_t o)
 {
     int64_t column = tap % q->columns, d = tap / q->columns;
-    return ((column * q->groups + d / 4) * channels + o) * 4 + d % 4;
+    return ((column * q->groups + d / q->taps) * channels + o) * q->taps + d % q->taps;
 }
 
 QccTileSteps qcc_tile_steps(int64_t length)
@@ -125,8 +124,8 @@ int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
     if (c->b_strided) return 0;
     Shape s = shape_of(k, t);
     bool f32 = k->arg[2].dtype == QCC_F32;
-    QccQuads q;
-    if (qcc_depthwise_quads(k, t, &q)) return q.columns * q.groups * s.cols * 4;
+    QccColumns q;
+    if (qcc_depthwise_columns(k, t, &q)) return q.columns * q.groups * s.cols * 4;
     if (k->anchor == QCC_ANCHOR_DEPTHWISE)
         return f32 ? s.taps * s.cols * 4 : (s.taps + 1) / 2 * s.cols * 4;
     if (k->variant.tiles)
@@ -217,11 +216,16 @@ static void pack_depthwise(void *out, const Shape *s, bool f32, const void *w)
                 oi[(tap / 2 * s->cols + c) * 2 + tap % 2] = wi[c * s->taps + tap];
 }
 
-static void pack_quads(int8_t *out, const Shape *s, const QccQuads *q, const int8_t *w)
+static void pack_columns(void *out, const Shape *s, const QccColumns *q, const int8_t *w)
 {
     for (int64_t c = 0; c < s->outputs; c++)
-        for (int64_t tap = 0; tap < s->taps; tap++)
-            out[qcc_quad_weight(q, s->cols, tap, c)] = w[c * s->taps + tap];
+        for (int64_t tap = 0; tap < s->taps; tap++) {
+            int64_t at = qcc_column_weight(q, s->cols, tap, c);
+            if (q->taps == 4)
+                ((int8_t *)out)[at] = w[c * s->taps + tap];
+            else
+                ((int16_t *)out)[at] = w[c * s->taps + tap];
+        }
 }
 
 static void pack_tiles(int8_t *out, const Shape *s, const int8_t *w)
@@ -241,9 +245,9 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
     Shape s = shape_of(k, t);
     bool f32 = k->arg[2].dtype == QCC_F32;
     memset(out, 0, (size_t)qcc_pack_size(k, t));
-    QccQuads q;
-    if (qcc_depthwise_quads(k, t, &q)) {
-        pack_quads(out, &s, &q, w);
+    QccColumns q;
+    if (qcc_depthwise_columns(k, t, &q)) {
+        pack_columns(out, &s, &q, w);
         return;
     }
     if (k->anchor == QCC_ANCHOR_DEPTHWISE) {

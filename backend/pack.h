@@ -35,17 +35,17 @@ int64_t qcc_contract_step(const QccKernel *k);
  * one multiply does both; without such, the number of a group's outputs. */
 int64_t qcc_paired_columns(const QccKernel *k, const QccTarget *t);
 
-/* DEPTHWISE of bytes with VNNI: taps in fours that stand below each other in a column of taps (kh
- * is 1: side by side), so that neighbouring pixels share what A gives for them. */
-typedef struct QccQuads {
+/* DEPTHWISE of bytes: taps in groups that stand below each other in a column of taps (kh is 1: side
+ * by side), so that neighbouring pixels share what A gives for them. */
+typedef struct QccColumns {
     int64_t columns, depth; /* columns of taps, taps of one */
-    int64_t groups;         /* fours of one; the last may be filled up with zeros */
-    int rows;               /* of outputs that the same fours of A can serve: 1 or 2 */
-} QccQuads;
-/* false: the kernel works on pairs of taps, or on f32. */
-bool qcc_depthwise_quads(const QccKernel *k, const QccTarget *t, QccQuads *q);
-/* Where the weight of channel o stands, in bytes; channels: as they are padded. */
-int64_t qcc_quad_weight(const QccQuads *q, int64_t channels, int64_t tap, int64_t o);
+    int64_t taps;           /* of a group, which one multiply takes: 4 i8, without VNNI 2 i16 */
+    int64_t groups;         /* of a column; the last may be filled up with zeros */
+} QccColumns;
+/* false: the kernel works on f32, or has so many taps that it takes pairs in a loop. */
+bool qcc_depthwise_columns(const QccKernel *k, const QccTarget *t, QccColumns *q);
+/* Where the weight of channel o stands, in elements; channels: as they are padded. */
+int64_t qcc_column_weight(const QccColumns *q, int64_t channels, int64_t tap, int64_t o);
 
 /* Tiles: K steps of a run of `length` bytes, and the bytes of one (as many as A gives for a pixel;
  * a multiple of 4, less than 64 only where one step is the run). */

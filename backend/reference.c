@@ -112,8 +112,8 @@ static int64_t weight_at(const Run *r, const int64_t *index, int64_t o, int64_t 
     const QccContractShape *s = &k->u.contract;
     if (k->anchor == QCC_ANCHOR_DEPTHWISE) {
         int64_t channels = (s->groups + r->t->lanes - 1) / r->t->lanes * r->t->lanes;
-        QccQuads q;
-        if (qcc_depthwise_quads(k, r->t, &q)) return qcc_quad_weight(&q, channels, tap, o);
+        QccColumns q;
+        if (qcc_depthwise_columns(k, r->t, &q)) return qcc_column_weight(&q, channels, tap, o);
         return f32 ? tap * channels + o : (tap / 2 * channels + o) * 2 + tap % 2;
     }
     if (s->b_strided) {
@@ -144,8 +144,9 @@ static float weight_f32(const Run *r, const int64_t *index, int64_t o, int64_t t
 static int32_t weight_i8(const Run *r, const int64_t *index, int64_t o, int64_t tap, int64_t c)
 {
     int64_t at = weight_at(r, index, o, tap, c, false);
-    QccQuads q;
-    bool pairs = r->k->anchor == QCC_ANCHOR_DEPTHWISE && !qcc_depthwise_quads(r->k, r->t, &q);
+    QccColumns q;
+    bool depthwise = r->k->anchor == QCC_ANCHOR_DEPTHWISE;
+    bool pairs = depthwise && !(qcc_depthwise_columns(r->k, r->t, &q) && q.taps == 4);
     bool contract = r->k->anchor == QCC_ANCHOR_CONTRACT && !r->k->u.contract.b_strided;
     if (pairs || (contract && r->t->dot == QCC_DOT_MADD16))
         return ((const int16_t *)r->base[2])[at];
@@ -324,8 +325,7 @@ static Box box_of(const Run *r, int64_t unit)
     } else if (k->anchor == QCC_ANCHOR_ROWS) {
         for (int d = k->rank - 2; d >= 0; d--) set_range(&b, d, take(&unit, e[d]), 1, e[d]);
     } else if (k->anchor != QCC_ANCHOR_CONTRACT) {
-        int64_t rows = k->anchor == QCC_ANCHOR_DEPTHWISE ? qcc_kernel_rows(k) : 1;
-        set_range(&b, 1, take(&unit, (e[1] + rows - 1) / rows) * rows, rows, e[1]);
+        set_range(&b, 1, take(&unit, e[1]), 1, e[1]);
         set_range(&b, 0, unit, 1, e[0]);
     } else {
         int64_t chunk = k->variant.chunk ? k->variant.chunk : e[2];

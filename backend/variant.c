@@ -541,28 +541,13 @@ static int64_t depthwise_pixels(const QccKernel *k, int64_t most)
 
 static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarget *t)
 {
-    /* Weights are shared by the pixels, and in fours of taps what A gives for them as well; two
-     * rows share that once more. But sums and weights that no register is left for cost more than
-     * they save, but for a few: then one row of more pixels is better. */
-    enum { MOST = 16, HELD = 40 };
-    QccQuads q;
-    bool quads = qcc_depthwise_quads(k, t, &q);
-    int two = quads && q.rows > 1 && k->extent[1] > 1 ? q.rows : 0;
-    int64_t most = quads && t->registers > 16 ? MOST : 4;
-    bool spills = most == MOST && (most + q.columns * q.groups) * max_i64(1, two) > HELD;
-    int rows = spills ? 0 : two;
-    const struct {
-        int64_t most;
-        int rows;
-    } block[] = {{most, rows},
-                 {most / 2, rows},
-                 {min_i64(2 * most, MOST), rows},
-                 {most, two - rows},
-                 {most / 2, two - rows}};
-    for (size_t i = 0; i < sizeof block / sizeof *block; i++)
-        offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, block[i].most),
-                                  .nr = 1,
-                                  .chunk = block[i].rows});
+    /* In columns of taps, few sums are alive at a time; else all are. */
+    QccColumns q;
+    int64_t most = qcc_depthwise_columns(k, t, &q) ? 8 : 4;
+    for (int i = 0; i < 3; i++) {
+        int64_t pixels[] = {most, most / 2, 2 * most};
+        offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, pixels[i]), .nr = 1});
+    }
 }
 
 /* Some pixels at once share what they load, as far as registers hold their sums. Of a single one

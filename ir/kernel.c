@@ -71,12 +71,6 @@ QccTiling qcc_kernel_tiling(const QccKernel *k)
     return t;
 }
 
-int64_t qcc_kernel_rows(const QccKernel *k)
-{
-    assert(k->anchor == QCC_ANCHOR_DEPTHWISE);
-    return k->variant.chunk > 0 ? k->variant.chunk : 1;
-}
-
 bool qcc_kernel_blocks_fit(const QccKernel *k)
 {
     const QccContractShape *c = &k->u.contract;
@@ -92,8 +86,8 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes)
     case QCC_ANCHOR_MAP:
         if (k->rank == 0) return 1;
         return k->rank == 1 ? ceil_div(e[0], MAP_BLOCK) : e[0];
-    case QCC_ANCHOR_POOL: return e[0] * e[1];
-    case QCC_ANCHOR_DEPTHWISE: return e[0] * ceil_div(e[1], qcc_kernel_rows(k));
+    case QCC_ANCHOR_POOL:
+    case QCC_ANCHOR_DEPTHWISE: return e[0] * e[1];
     case QCC_ANCHOR_ROWS: return space(k) / e[k->rank - 1];
     case QCC_ANCHOR_CONTRACT: break;
     }

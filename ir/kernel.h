@@ -109,8 +109,7 @@ typedef struct QccVariant {
     int nr;       /* vectors of output channels held at once */
     int unroll;   /* K steps per loop iteration */
     int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row. With tiles: K
-                     steps of a pass (they divide all), for one run of taps; 0: all in one.
-                     DEPTHWISE: output rows of a work unit; 0: 1 */
+                     steps of a pass (they divide all), for one run of taps; 0: all in one */
     bool n_outer; /* output channels are the outer loop */
     bool wide; /* CONTRACT of bytes by pairs of 16 bits: what is read of A is widened once a chunk,
                   for the panels that pass over it */
@@ -168,7 +167,7 @@ QccTiling qcc_kernel_tiling(const QccKernel *k);
 bool qcc_kernel_blocks_fit(const QccKernel *k);
 
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
- * MAP: the first extent (rank 1: blocks of 4096); POOL: n * oh; DEPTHWISE: n * ceil(oh / chunk);
+ * MAP: the first extent (rank 1: blocks of 4096); POOL and DEPTHWISE: n * oh;
  * ROWS: rows;
  * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
  * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. With tiles: blocks of tiles
@@ -178,9 +177,6 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes);
 /* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two
  * groups. */
 int64_t qcc_kernel_panels(const QccKernel *k, int lanes);
-
-/* DEPTHWISE: output rows of a work unit; the last one of an image may have fewer. */
-int64_t qcc_kernel_rows(const QccKernel *k);
 
 /* Multiply-adds count two; for reports. */
 int64_t qcc_kernel_operations(const QccKernel *k);

@@ -219,8 +219,7 @@ static void random_contract(Case *c, const QccTarget *t)
     k->variant.chunk = k->variant.mr * (int)pick(c, 0, 3);
     k->variant.n_outer = pick(c, 0, 1);
     k->variant.wide = qcc_wide_fits(k, t) && pick(c, 0, 1);
-    QccQuads q;
-    if (deep) k->variant.chunk = qcc_depthwise_quads(k, t, &q) ? (int)pick(c, 0, q.rows) : 0;
+    if (deep) k->variant.chunk = 0;
 }
 
 static void random_pool(Case *c, const QccTarget *t)

@@ -1,21 +1,29 @@
-/* depthwise - one filter a channel: vectors over channels, blocks of mr pixels x nr vectors.
+/* depthwise - one filter a channel.
  *
- *   for each unit (an output row), each block of channels, each block of pixels
+ * Bytes, up to 64 taps, in panels of 4 vectors of channels:
+ *
+ *   for each panel: weights and operands of the epilogue once
+ *     for each unit (an output row), each block of mr pixels
+ *       for each column of the input, each group of its taps (two, with VNNI four)
+ *         the taps of a channel side by side, by unpacking
+ *         for each pixel and column of taps that meet there: acc += dot(bytes, weights)
+ *         a pixel that has had its last column: epilogue
+ *
+ * Unpacking works on the 128-bit parts of registers and leaves channels in another order: part l of
+ * vector j has channels 16 l + 4 j .. 16 l + 4 j + 3. Weights and operands are brought into that
+ * order, and packing the results to bytes undoes it.
+ *
+ * f32, and more taps: blocks of mr pixels x nr vectors.
+ *
+ *   for each unit, each block of channels, each block of pixels
  *     for each pair of taps: weights once; for each pixel
  *       acc += pmaddwd((a of tap 2t, a of tap 2t+1), weights)        f32: tap by tap, acc = fma
- *
- * With VNNI the bytes of four taps below each other are brought side by side, channel by channel.
- * What a column of A gives serves all pixels of the block whose taps stand in it:
- *
- *     for each column of the input, each four of its taps: transpose 4 x lanes bytes
- *       for each pixel and column of taps that meet there: acc += vpdpbusd(bytes, weights)
- *
- * Three taps leave a byte of the four: with a row of A in it, the same bytes serve the output row
- * below, by weights that are moved on. So a unit may be two rows (variant.chunk).
  *
  * Loads of A are whole vectors also at the last channels: A has slack behind it, its neighbours'
  * bytes meet lanes that are not stored.
  */
+#include <string.h>
+
 #include "backend/llvm/emit.h"
 
 enum { STRAIGHT = 12 }; /* taps, up to which the loop over them is written out */
@@ -23,8 +31,8 @@ enum { STRAIGHT = 12 }; /* taps, up to which the loop over them is written out *
 typedef struct Depthwise {
     QccEmit *e;
     const QccContractShape *c;
-    bool f32, quads;
-    QccQuads q;
+    bool f32;
+    QccColumns q;
     int64_t element; /* bytes of one of A */
     int64_t padded;  /* channels, as they are packed */
     int64_t taps;
@@ -76,125 +84,12 @@ static void emit_step(const Depthwise *d, Val a, Val w, Val t, bool alone, int m
     }
 }
 
-/* Bytes (t, c) of four taps one after the other, as (c, t): dwords to where their channels are,
- * then 4 x 4 bytes within each 16; with tables of bytes, one instruction. */
-static Val transpose(QccEmit *e, Val bytes)
-{
-    int n = e->lanes, dwords = n / 4;
-    Val index[64];
-    Typ words = emit_vector(e->i32, n), all = LLVMTypeOf(bytes);
-    if (e->t->byte_tables) {
-        for (int i = 0; i < 4 * n; i++) index[i] = emit_i32(e, i % 4 * n + i / 4);
-        return LLVMBuildShuffleVector(e->b, bytes, LLVMGetPoison(all),
-                                      LLVMConstVector(index, 4 * (unsigned)n), "");
-    }
-    for (int i = 0; i < n; i++) index[i] = emit_i32(e, i % 4 * dwords + i / 4);
-    Val v = LLVMBuildShuffleVector(e->b, LLVMBuildBitCast(e->b, bytes, words, ""),
-                                   LLVMGetPoison(words), LLVMConstVector(index, (unsigned)n), "");
-    v = LLVMBuildBitCast(e->b, v, all, "");
-    for (int i = 0; i < 4 * n; i++) index[i] = emit_i32(e, i / 16 * 16 + i % 4 * 4 + i % 16 / 4);
-    return LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(all),
-                                  LLVMConstVector(index, 4 * (unsigned)n), "");
-}
-
-static Val join(QccEmit *e, Val a, Val b)
-{
-    unsigned n = 2 * LLVMGetVectorSize(LLVMTypeOf(a));
-    Val index[64];
-    for (unsigned i = 0; i < n; i++) index[i] = emit_i32(e, i);
-    return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, n), "");
-}
-
-/* Four taps from the address on, `step` bytes apart, of which `count` exist. */
-static Val load_quad(QccEmit *e, Val a, int64_t step, int64_t count)
-{
-    Typ type = emit_vector(e->i8, e->lanes);
-    Val tap[4];
-    for (int i = 0; i < 4; i++)
-        tap[i] = i < count ? emit_load_vector(e, type, emit_atc(e, a, i * step), 1)
-                           : LLVMConstNull(type);
-    Val v = transpose(e, join(e, join(e, tap[0], tap[1]), join(e, tap[2], tap[3])));
-    return LLVMBuildBitCast(e->b, v, emit_vector(e->i32, e->lanes), "");
-}
-
-enum { QUADS = 64, ROWS = 2 };
-
-/* The weights of all fours. Of the output row below, they stand stride_h bytes further on in a
- * column's fours. */
-static void load_quad_weights(const Depthwise *d, Val w, int rows, Val weights[ROWS][QUADS])
-{
-    QccEmit *e = d->e;
-    Typ type = emit_vector(e->i32, e->lanes);
-    Val on = emit_splat(e, emit_i32(e, 8 * d->c->stride_h), e->lanes);
-    Val rest = emit_splat(e, emit_i32(e, 32 - 8 * d->c->stride_h), e->lanes);
-    for (int64_t i = 0; i < d->q.columns * d->q.groups; i++) {
-        weights[0][i] = emit_load_vector(e, type, emit_atc(e, w, i * d->padded * 4), 4);
-        if (rows == 1) continue;
-        weights[1][i] = LLVMBuildShl(e->b, weights[0][i], on, "");
-        if (i % d->q.groups == 0) continue;
-        Val before = LLVMBuildLShr(e->b, weights[0][i - 1], rest, "");
-        weights[1][i] = LLVMBuildOr(e->b, weights[1][i], before, "");
-    }
-}
-
-/* The sums of mr pixels, of `rows` rows, over one vector of channels: acc[(row * mr + i) * stride].
- */
-static void emit_quads(const Depthwise *d, Val a, Val w, int rows, int mr, int stride, Val *acc)
-{
-    QccEmit *e = d->e;
-    const QccContractShape *c = d->c;
-    Val weights[ROWS][QUADS];
-    load_quad_weights(d, w, rows, weights);
-    int64_t pixel = c->stride_w * c->a_w, column = c->dil_w * c->a_w;
-    int64_t step = c->kh > 1 ? c->dil_h * c->a_h : column;
-    int64_t depth = d->q.depth + (rows - 1) * c->stride_h;
-    for (int64_t first = 0; first < mr * d->q.columns; first++) {
-        int64_t x = first / d->q.columns * pixel + first % d->q.columns * column;
-        int64_t met = first; /* the pairs of pixel and column of taps that meet at x */
-        for (int64_t p = 0; p < first && met == first; p++)
-            if (p / d->q.columns * pixel + p % d->q.columns * column == x) met = p;
-        if (met < first) continue;
-        for (int64_t g = 0; g < d->q.groups; g++) {
-            Val quad = load_quad(e, emit_atc(e, a, x + 4 * g * step), step, depth - 4 * g);
-            for (int64_t p = rows * first; p < rows * mr * d->q.columns; p++) {
-                int64_t row = p % rows, i = p / rows / d->q.columns, k = p / rows % d->q.columns;
-                if (i * pixel + k * column != x) continue;
-                Val *sum = &acc[(row * mr + i) * stride];
-                *sum = emit_quad(e, *sum, quad, weights[row][k * d->q.groups + g]);
-            }
-        }
-    }
-}
-
-/* A block by fours of taps; `at` stands at the first of its rows. */
-static void emit_quad_block(const Depthwise *d, Val a, Val w, const Val *at, int rows, int mr,
-                            int nv, int last)
-{
-    QccEmit *e = d->e;
-    Val acc[EMIT_CARRY], row[ROWS][QCC_KERNEL_ARGS];
-    const QccExpr *epilogue = NULL;
-    for (int r = 0; r < rows; r++) {
-        emit_advance(e, row[r], at, 1, emit_i64(e, r));
-        epilogue = emit_block_start(e, row[r], acc + r * mr * nv, mr, nv, last);
-    }
-    for (int j = 0; j < nv; j++)
-        emit_quads(d, emit_atc(e, a, (int64_t)j * e->lanes),
-                   emit_atc(e, w, (int64_t)j * e->lanes * 4), rows, mr, nv, acc + j);
-    for (int r = 0; r < rows; r++)
-        emit_block_epilogue(e, epilogue, row[r], acc + r * mr * nv, mr, nv, last);
-}
-
-static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int rows, int mr, int nv,
-                       int last)
+static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int mr, int nv, int last)
 {
     QccEmit *e = d->e;
     Val acc[EMIT_CARRY] = {NULL};
     int64_t step = d->f32 ? 1 : 2, whole = d->taps / step * step;
     a = emit_opaque(e, a);
-    if (d->quads) {
-        emit_quad_block(d, a, w, at, rows, mr, nv, last);
-        return;
-    }
     const QccExpr *epilogue = emit_block_start(e, at, acc, mr, nv, last);
     if (d->taps <= STRAIGHT) {
         for (int64_t t = 0; t < whole; t += step)
@@ -211,8 +106,8 @@ static void emit_block(const Depthwise *d, Val a, Val w, const Val *at, int rows
     emit_block_epilogue(e, epilogue, at, acc, mr, nv, last);
 }
 
-/* The pixels of some rows, for nv vectors of channels. */
-static void emit_pixels(const Depthwise *d, Val a, Val w, const Val *at, int rows, int nv, int last)
+/* The pixels of a row, for nv vectors of channels. */
+static void emit_pixels(const Depthwise *d, Val a, Val w, const Val *at, int nv, int last)
 {
     QccEmit *e = d->e;
     int64_t ow = e->k->extent[2], pixel = d->c->stride_w * d->c->a_w * d->element;
@@ -222,80 +117,350 @@ static void emit_pixels(const Depthwise *d, Val a, Val w, const Val *at, int row
         EmitLoop l;
         emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, ow - tail), mr, 0, NULL);
         emit_advance(e, here, at, 2, l.i);
-        emit_block(d, emit_at(e, a, emit_mulc(e, l.i, pixel)), w, here, rows, mr, nv, last);
+        emit_block(d, emit_at(e, a, emit_mulc(e, l.i, pixel)), w, here, mr, nv, last);
         emit_loop_end(e, &l, NULL);
     }
     if (!tail) return;
     emit_advance(e, here, at, 2, emit_i64(e, ow - tail));
-    emit_block(d, emit_atc(e, a, (ow - tail) * pixel), w, here, rows, tail, nv, last);
+    emit_block(d, emit_atc(e, a, (ow - tail) * pixel), w, here, tail, nv, last);
 }
 
-/* `rows` rows of outputs from row y of image n on. */
-static void emit_rows_of(const Depthwise *d, Val n, Val y, int rows)
+/* Where an output row begins in A, and in the result and its operands. */
+static Val emit_row_start(const Depthwise *d, Val unit, Val *at)
+{
+    QccEmit *e = d->e;
+    const QccContractShape *c = d->c;
+    Val n = emit_divc(e, unit, e->k->extent[1]), y = emit_modc(e, unit, e->k->extent[1]);
+    Val row = emit_add(e, emit_mulc(e, n, c->a_n), emit_mulc(e, y, c->stride_h * c->a_h));
+    emit_place(e, at, (Val[]){n, y}, 2);
+    return emit_at(e, emit_arg(e, 1), emit_mulc(e, row, d->element));
+}
+
+static void emit_unit(const Depthwise *d, Val unit)
 {
     QccEmit *e = d->e;
     const QccKernel *k = e->k;
-    const QccContractShape *c = d->c;
     int nr = k->variant.nr;
-    Val row = emit_add(e, emit_mulc(e, n, c->a_n), emit_mulc(e, y, c->stride_h * c->a_h));
-    Val pa = emit_at(e, emit_arg(e, 1), emit_mulc(e, row, d->element)), pw = emit_arg(e, 2);
     Val at[QCC_KERNEL_ARGS], here[QCC_KERNEL_ARGS];
-    emit_place(e, at, (Val[]){n, y}, 2);
+    Val pa = emit_row_start(d, unit, at), pw = emit_arg(e, 2);
     int64_t wide = (int64_t)nr * e->lanes, whole = k->extent[3] / wide * wide;
     if (whole) {
         EmitLoop l;
         emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), wide, 0, NULL);
         emit_advance(e, here, at, 3, l.i);
         emit_pixels(d, emit_at(e, pa, emit_mulc(e, l.i, d->element)),
-                    emit_at(e, pw, emit_mulc(e, l.i, 4)), here, rows, nr, e->lanes);
+                    emit_at(e, pw, emit_mulc(e, l.i, 4)), here, nr, e->lanes);
         emit_loop_end(e, &l, NULL);
     }
     int rest = (int)(k->extent[3] - whole);
     if (!rest) return;
     int nv = (rest + e->lanes - 1) / e->lanes;
     emit_advance(e, here, at, 3, emit_i64(e, whole));
-    emit_pixels(d, emit_atc(e, pa, whole * d->element), emit_atc(e, pw, whole * 4), here, rows, nv,
+    emit_pixels(d, emit_atc(e, pa, whole * d->element), emit_atc(e, pw, whole * 4), here, nv,
                 rest - (nv - 1) * e->lanes);
 }
 
-static void emit_unit(const Depthwise *d, Val unit)
+/* ---- columns of taps, in panels of channels -------------------------------------------------- */
+
+enum { VECTORS = 4, GROUPS = 64 };
+
+/* What all pixels of a panel share. One that is narrower than registers takes several pixels at
+ * once, one of each part of a row: so each of them has its neighbours as others have. */
+typedef struct Panel {
+    const Depthwise *d;
+    int width;    /* of a pixel, in bytes: channels at most */
+    int channels; /* that exist */
+    int parts;
+    int64_t length, part[4]; /* pixels of a part, and where one begins; the last ones may overlap */
+    Val weights[GROUPS][VECTORS];
+    Val start[VECTORS];       /* of the sums */
+    const QccExpr *saturated; /* NULL: sums go back into the order of channels */
+    EmitOperand operand[VECTORS][QCC_KERNEL_ARGS];
+} Panel;
+
+/* Bytes or pairs of bytes of two vectors in turns, in each part those of one half. */
+static Val unpack(QccEmit *e, Val a, Val b, int size, int half)
+{
+    int part = 16 / size, n = e->lanes * 4 / size;
+    Typ type = emit_vector(size == 1 ? e->i8 : e->i16, n);
+    Val index[64];
+    for (int i = 0; i < n; i++)
+        index[i] = emit_i32(e, i % 2 * n + i / part * part + half * part / 2 + i % part / 2);
+    return LLVMBuildShuffleVector(e->b, LLVMBuildBitCast(e->b, a, type, ""),
+                                  LLVMBuildBitCast(e->b, b, type, ""),
+                                  LLVMConstVector(index, (unsigned)n), "");
+}
+
+static Val join(QccEmit *e, Val a, Val b)
+{
+    unsigned n = 2 * LLVMGetVectorSize(LLVMTypeOf(a));
+    Val index[64];
+    for (unsigned i = 0; i < n; i++) index[i] = emit_i32(e, i);
+    return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, n), "");
+}
+
+/* A tap of all parts. */
+static Val load_tap(const Panel *p, Val a)
+{
+    QccEmit *e = p->d->e;
+    int64_t pixel = p->d->c->stride_w * p->d->c->a_w;
+    Val v[4];
+    for (int i = 0; i < p->parts; i++)
+        v[i] = emit_load_vector(e, emit_vector(e->i8, p->width), emit_atc(e, a, p->part[i] * pixel),
+                                1);
+    for (int n = p->parts; n > 1; n /= 2)
+        for (int i = 0; i < n / 2; i++) v[i] = join(e, v[2 * i], v[2 * i + 1]);
+    return v[0];
+}
+
+/* A group of taps from the address on, `step` bytes apart, of which `count` exist; what stands in
+ * the place of the others is met by a weight of zero. Four bytes a channel, or two i16. */
+static void load_group(const Panel *p, Val a, int64_t step, int64_t count, Val *group)
+{
+    QccEmit *e = p->d->e;
+    Typ bytes = emit_vector(e->i8, 4 * e->lanes);
+    Val tap[4], pair[2][2];
+    for (int i = 0; i < 4; i++)
+        tap[i] = i < count ? load_tap(p, emit_atc(e, a, i * step)) : tap[i - 1];
+    for (int half = 0; half < 2; half++) {
+        pair[0][half] = unpack(e, tap[0], tap[1], 1, half);
+        pair[1][half] = unpack(e, tap[2], tap[3], 1, half);
+    }
+    for (int j = 0; j < VECTORS; j++) {
+        bool fours = p->d->q.taps == 4;
+        Val other = fours ? pair[1][j / 2] : LLVMConstNull(bytes);
+        group[j] = unpack(e, pair[0][j / 2], other, fours ? 2 : 1, j % 2);
+        group[j] = LLVMBuildBitCast(e->b, group[j], emit_vector(e->i32, e->lanes), "");
+    }
+}
+
+/* Vectors of consecutive bytes in the order of unpacked ones, or back: all consist of parts of
+ * four.
+ */
+static void reorder(QccEmit *e, const Val *v, bool back, Val *out)
+{
+    int parts = e->lanes / 4;
+    for (int j = 0; j < VECTORS; j++) {
+        Val part[4], index[4];
+        for (int l = 0; l < parts; l++) {
+            int n = j * parts + l, from = back ? n % 4 * parts + n / 4 : 4 * l + j;
+            for (int i = 0; i < 4; i++) index[i] = emit_i32(e, from % parts * 4 + i);
+            part[l] = LLVMBuildShuffleVector(e->b, v[from / parts], v[from / parts],
+                                             LLVMConstVector(index, 4), "");
+        }
+        for (int n = parts; n > 1; n /= 2)
+            for (int i = 0; i < n / 2; i++) part[i] = join(e, part[2 * i], part[2 * i + 1]);
+        out[j] = part[0];
+    }
+}
+
+/* An operand of the panel's first `count` channels, the same for each pixel. */
+static void load_operand(const Panel *p, QccDtype dtype, Val at, int64_t step, int count, Val *out)
+{
+    QccEmit *e = p->d->e;
+    Val v[VECTORS];
+    for (int j = 0; j < VECTORS; j++) {
+        int first = j * e->lanes % p->width,
+            n = count - first < e->lanes ? count - first : e->lanes;
+        Val here = emit_atc(e, at, first * step * emit_size(e, dtype));
+        v[j] = n > 0 ? emit_load_wide(e, dtype, here, step, n) : LLVMConstNull(LLVMTypeOf(v[0]));
+    }
+    reorder(e, v, false, out);
+}
+
+/* Whether results can be packed as they are: bytes side by side, each a function of its sum and its
+ * channel. */
+static bool is_packed(const QccKernel *k, const QccExpr *x, QccExpr *raw)
+{
+    for (int a = k->nanchor + 1; a < k->narg; a++)
+        for (int dim = 0; dim < 3; dim++)
+            if (k->arg[a].stride[dim]) return false;
+    return k->arg[0].stride[3] == 1 && !qcc_expr_has(x, QCC_EX_load) &&
+           emit_saturates(x, k->arg[0].dtype, raw);
+}
+
+/* Weights and operands, from channel c on. */
+static void load_panel(Panel *p, Val c)
+{
+    const Depthwise *d = p->d;
+    QccEmit *e = d->e;
+    const QccKernel *k = e->k;
+    int padded = (p->channels + e->lanes - 1) / e->lanes * e->lanes;
+    Val w = emit_at(e, emit_arg(e, 2), emit_mulc(e, c, 4));
+    for (int64_t i = 0; i < d->q.columns * d->q.groups; i++)
+        load_operand(p, QCC_I32, emit_atc(e, w, i * d->padded * 4), 1, padded, p->weights[i]);
+    for (int j = 0; j < VECTORS; j++) p->start[j] = LLVMConstNull(emit_vector(e->i32, e->lanes));
+    QccExpr *rest = QCC_NEW(e->arena, QccExpr), *raw = QCC_NEW(e->arena, QccExpr);
+    int addend = emit_addend(e, k->epilogue, rest);
+    if (!is_packed(k, addend < 0 ? k->epilogue : rest, raw)) return;
+    p->saturated = raw;
+    for (int a = k->nanchor + 1; a < k->narg; a++) {
+        const QccKernelArg *arg = &k->arg[a];
+        Val value[VECTORS], at = emit_arg(e, a);
+        at = emit_at(e, at, emit_mulc(e, c, arg->stride[3] * emit_size(e, arg->dtype)));
+        load_operand(p, arg->dtype, at, arg->stride[3], p->channels, value);
+        for (int j = 0; j < VECTORS; j++) {
+            p->operand[j][a] = (EmitOperand){arg->dtype, arg->stride[3], at, value[j]};
+            if (a == addend) p->start[j] = value[j];
+        }
+    }
+}
+
+/* The results of a pixel of each part. */
+static void finish_pixels(Panel *p, const Val *acc, const Val *at)
+{
+    QccEmit *e = p->d->e;
+    const QccKernelArg *to = &e->k->arg[0];
+    int nv = (p->channels + e->lanes - 1) / e->lanes, last = p->channels - (nv - 1) * e->lanes;
+    EmitVector vector[VECTORS];
+    Val out[VECTORS], here[QCC_KERNEL_ARGS], bytes = NULL;
+    if (p->saturated) {
+        for (int j = 0; j < VECTORS; j++) vector[j] = (EmitVector){p->operand[j], acc[j], e->lanes};
+        emit_exprs(e, p->saturated, vector, VECTORS, NULL, out);
+        bytes = emit_pack(e, to->dtype, out);
+    } else {
+        reorder(e, acc, true, out);
+    }
+    for (int i = 0; i < p->parts; i++) {
+        emit_advance(e, here, at, 2, emit_i64(e, p->part[i]));
+        if (!bytes)
+            emit_block_epilogue(e, e->k->epilogue, here, out + i * VECTORS / p->parts, 1, nv, last);
+        else if (p->parts == 1)
+            emit_store_bytes(e, bytes, here[0], p->channels);
+        else
+            emit_store_part(e, bytes, i * p->width, p->channels, here[0]);
+    }
+}
+
+/* Where column k of pixel i's taps begins, of which n is i * columns + k, in bytes. */
+static int64_t column_at(const Depthwise *d, int64_t n)
+{
+    const QccContractShape *c = d->c;
+    return (n / d->q.columns * c->stride_w + n % d->q.columns * c->dil_w) * c->a_w;
+}
+
+/* Whether an earlier one stands there too. */
+static bool is_met(const Depthwise *d, int64_t n)
+{
+    for (int64_t m = 0; m < n; m++)
+        if (column_at(d, m) == column_at(d, n)) return true;
+    return false;
+}
+
+/* What stands at column n goes to all sums that it belongs to; `end` columns there are. */
+static void add_column(const Panel *p, Val a, int64_t n, int64_t end, Val acc[][VECTORS])
+{
+    const Depthwise *d = p->d;
+    const QccColumns *q = &d->q;
+    int64_t x = column_at(d, n);
+    int64_t step = d->c->kh > 1 ? d->c->dil_h * d->c->a_h : d->c->dil_w * d->c->a_w;
+    Val (*dot)(QccEmit *, Val, Val, Val) = q->taps == 4 ? emit_quad : emit_pairs;
+    for (int64_t g = 0; g < q->groups; g++) {
+        int64_t first = g * q->taps, rest = q->depth - first;
+        Val group[VECTORS];
+        load_group(p, emit_atc(d->e, a, x + first * step), step, rest < q->taps ? rest : q->taps,
+                   group);
+        for (int64_t m = n; m < end; m++) {
+            if (column_at(d, m) != x) continue;
+            const Val *weights = p->weights[m % q->columns * q->groups + g];
+            Val *sum = acc[m / q->columns];
+            for (int j = 0; j < VECTORS; j++) sum[j] = dot(d->e, sum[j], group[j], weights[j]);
+        }
+    }
+}
+
+/* mr pixels of each part. They are finished as soon as they can be: few sums are alive at a time.
+ */
+static void emit_columns(Panel *p, Val a, const Val *at, int mr)
+{
+    QccEmit *e = p->d->e;
+    Val acc[EMIT_CARRY][VECTORS], here[QCC_KERNEL_ARGS];
+    int64_t columns = p->d->q.columns;
+    a = emit_opaque(e, a);
+    for (int i = 0; i < mr; i++) memcpy(acc[i], p->start, sizeof p->start);
+    for (int64_t n = 0; n < mr * columns; n++) {
+        if (!is_met(p->d, n)) add_column(p, a, n, mr * columns, acc);
+        if (n % columns < columns - 1) continue;
+        emit_advance(e, here, at, 2, emit_i64(e, n / columns));
+        finish_pixels(p, acc[n / columns], here);
+    }
+}
+
+static void emit_panel_row(Panel *p, Val a, const Val *at)
+{
+    QccEmit *e = p->d->e;
+    int64_t pixel = p->d->c->stride_w * p->d->c->a_w;
+    int mr = e->k->variant.mr, tail = (int)(p->length % mr);
+    Val here[QCC_KERNEL_ARGS];
+    if (p->length >= mr) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, p->length - tail), mr, 0, NULL);
+        emit_advance(e, here, at, 2, l.i);
+        emit_columns(p, emit_at(e, a, emit_mulc(e, l.i, pixel)), here, mr);
+        emit_loop_end(e, &l, NULL);
+    }
+    if (!tail) return;
+    emit_advance(e, here, at, 2, emit_i64(e, p->length - tail));
+    emit_columns(p, emit_atc(e, a, (p->length - tail) * pixel), here, tail);
+}
+
+/* All units, for `channels` channels from c on. */
+static void emit_panel(const Depthwise *d, Val c, int width, int channels)
 {
     QccEmit *e = d->e;
-    int64_t oh = e->k->extent[1], rows = qcc_kernel_rows(e->k), units = (oh + rows - 1) / rows;
-    int last = (int)(oh - (units - 1) * rows);
-    Val n = emit_divc(e, unit, units), number = emit_modc(e, unit, units);
-    Val y = emit_mulc(e, number, rows);
-    if (last == rows) {
-        emit_rows_of(d, n, y, last);
-        return;
+    Panel p = {.d = d, .width = width, .channels = channels, .parts = 4 * e->lanes / width};
+    Val at[QCC_KERNEL_ARGS], here[QCC_KERNEL_ARGS];
+    int64_t ow = e->k->extent[2];
+    p.length = (ow + p.parts - 1) / p.parts;
+    for (int i = 0; i < p.parts; i++)
+        p.part[i] = i * p.length < ow - p.length ? i * p.length : ow - p.length;
+    load_panel(&p, c);
+    EmitLoop unit;
+    emit_loop_begin(e, &unit, e->begin, e->end, 1, 0, NULL);
+    Val a = emit_row_start(d, unit.i, at);
+    emit_advance(e, here, at, 3, c);
+    emit_panel_row(&p, emit_at(e, a, c), here);
+    emit_loop_end(e, &unit, NULL);
+}
+
+/* Panels stand outside of the rows: so the input rows that outputs share stay in L1. */
+static void emit_panels(const Depthwise *d)
+{
+    QccEmit *e = d->e;
+    int width = 4 * e->lanes, all = (int)e->k->extent[3], whole = all / width * width;
+    if (whole) {
+        EmitLoop l;
+        emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), width, 0, NULL);
+        emit_panel(d, l.i, width, width);
+        emit_loop_end(e, &l, NULL);
     }
-    Val is_last = LLVMBuildICmp(e->b, LLVMIntEQ, number, emit_i64(e, units - 1), "");
-    LLVMBasicBlockRef join = emit_if_begin(e, LLVMBuildNot(e->b, is_last, ""));
-    emit_rows_of(d, n, y, (int)rows);
-    emit_if_end(e, join);
-    join = emit_if_begin(e, is_last);
-    emit_rows_of(d, n, y, last);
-    emit_if_end(e, join);
+    if (whole == all) return;
+    while (width > 16 && all - whole <= width / 2) width /= 2;
+    emit_panel(d, emit_i64(e, whole), width, all - whole);
 }
 
 void emit_depthwise(QccEmit *e)
 {
     const QccKernel *k = e->k;
     QccDtype a = k->arg[1].dtype, b = k->arg[2].dtype;
-    int64_t block = (int64_t)k->variant.mr * k->variant.nr, rows = qcc_kernel_rows(k);
     Depthwise d = {.e = e, .c = &k->u.contract, .f32 = a == QCC_F32};
     if (!(a == QCC_F32 && b == QCC_F32) && !(a == QCC_U8 && b == QCC_I8))
         qcc_emit_fail(e, QCC_ERROR_UNSUPPORTED, "depthwise takes u8 x i8 or f32, not %s x %s",
                       qcc_dtype_name(a), qcc_dtype_name(b));
-    d.quads = qcc_depthwise_quads(k, e->t, &d.q);
-    if (block < 1 || block * rows > EMIT_CARRY || rows > (d.quads ? d.q.rows : 1))
-        qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors, %d rows", k->variant.mr,
-                      k->variant.nr, (int)rows);
+    bool columns = qcc_depthwise_columns(k, e->t, &d.q);
+    int64_t block = columns ? k->variant.mr : (int64_t)k->variant.mr * k->variant.nr;
+    if (block < 1 || block > EMIT_CARRY)
+        qcc_emit_fail(e, QCC_ERROR_INTERNAL, "a block of %dx%d vectors", k->variant.mr,
+                      k->variant.nr);
     if (qcc_kernel_work(k, e->lanes) == 0) return;
     d.taps = d.c->kh * d.c->kw;
     d.element = d.f32 ? 4 : 1;
     d.padded = (k->extent[3] + e->lanes - 1) / e->lanes * e->lanes;
 
+    if (columns) {
+        emit_panels(&d);
+        return;
+    }
     EmitLoop unit;
     emit_loop_begin(e, &unit, e->begin, e->end, 1, 0, NULL);
     emit_unit(&d, unit.i);

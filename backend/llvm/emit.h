@@ -135,8 +135,12 @@ void emit_store(QccEmit *e, QccDtype dtype, Val value, Val p, int64_t step, int 
 /* n vectors whose elements follow each other, the last with `count` lanes. */
 void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, int count);
 
-/* Four vectors of i32 side by side as bytes of `dtype` (u8 or i8), each number the nearest one that
- * there is; lanes is 16. And `count` of a register's 64 bytes, from byte `from` on. */
+/* Four vectors of i32 as bytes of `dtype` (u8 or i8), each number the nearest one that there is.
+ * Packs work on the 128-bit parts of registers: part l of the bytes has, one after the other, four
+ * of each vector. */
+Val emit_pack(QccEmit *e, QccDtype dtype, const Val *value);
+/* The vectors side by side; lanes is 16. And `count` of a register's 64 bytes, from byte `from` on.
+ */
 Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value);
 void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p);
 

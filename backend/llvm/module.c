@@ -69,7 +69,8 @@ static void begin_function(QccEmit *e)
     e->fn = LLVMAddFunction(e->module, QCC_KERNEL_SYMBOL,
                             LLVMFunctionType(e->none, parameter, 3, false));
     add_attribute(e, "nounwind");
-    add_attribute(e, "no-builtins"); /* nothing to link against: no loop may become a memcpy */
+    add_attribute(e, "no-builtins");  /* nothing to link against: no loop may become a memcpy */
+    add_attribute(e, "stackrealign"); /* else what is spilled straddles lines of the cache */
     e->args = LLVMGetParam(e->fn, 0);
     e->begin = LLVMGetParam(e->fn, 1);
     e->end = LLVMGetParam(e->fn, 2);

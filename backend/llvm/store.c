@@ -100,17 +100,22 @@ void emit_store_bytes(QccEmit *e, Val value, Val p, int count)
         store_partial(e, value, 1, p, count);
 }
 
+Val emit_pack(QccEmit *e, QccDtype dtype, const Val *value)
+{
+    static const char *const name[3][3] = {
+        {"llvm.x86.sse2.packssdw.128", "llvm.x86.avx2.packssdw", "llvm.x86.avx512.packssdw.512"},
+        {"llvm.x86.sse2.packuswb.128", "llvm.x86.avx2.packuswb", "llvm.x86.avx512.packuswb.512"},
+        {"llvm.x86.sse2.packsswb.128", "llvm.x86.avx2.packsswb", "llvm.x86.avx512.packsswb.512"}};
+    Val words[2];
+    for (size_t i = 0; i < 2; i++)
+        words[i] = emit_intrinsic(e, name[0][e->lanes / 8], NULL, 0,
+                                  (Val[]){value[2 * i], value[2 * i + 1]}, 2);
+    return emit_intrinsic(e, name[1 + (dtype == QCC_I8)][e->lanes / 8], NULL, 0, words, 2);
+}
+
 Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value)
 {
-    /* The packs work on the 128-bit parts of a register: part l of the bytes has, one after the
-     * other, four of each vector. One permutation brings together what belongs together. */
-    Val words[2], pick[16];
-    for (size_t i = 0; i < 2; i++)
-        words[i] = emit_intrinsic(e, "llvm.x86.avx512.packssdw.512", NULL, 0,
-                                  (Val[]){value[2 * i], value[2 * i + 1]}, 2);
-    const char *narrow =
-        dtype == QCC_U8 ? "llvm.x86.avx512.packuswb.512" : "llvm.x86.avx512.packsswb.512";
-    Val bytes = emit_intrinsic(e, narrow, NULL, 0, words, 2);
+    Val pick[16], bytes = emit_pack(e, dtype, value);
     for (int i = 0; i < 16; i++) pick[i] = emit_i32(e, i % 4 * 4 + i / 4);
     Val fours = LLVMBuildBitCast(e->b, bytes, emit_vector(e->i32, 16), "");
     fours = LLVMBuildShuffleVector(e->b, fours, fours, LLVMConstVector(pick, 16), "");

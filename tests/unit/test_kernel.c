@@ -155,11 +155,8 @@ static void check_work(void)
     k->variant.chunk = 1;
     ck_assert_int_eq(qcc_kernel_tiling(k).group, 25);
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
-    /* Units of two rows, of which an image has 7. */
     k->anchor = QCC_ANCHOR_DEPTHWISE;
-    k->variant = (QccVariant){.mr = 4, .nr = 1, .chunk = 2};
-    ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 4);
-    k->variant.chunk = 0;
+    k->variant = (QccVariant){.mr = 4, .nr = 1};
     ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7);
     k->anchor = QCC_ANCHOR_POOL;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
@@ -362,9 +359,9 @@ static void check_measured_depthwise(void)
     const QccTarget *t = qcc_target_find("x86-64-v4+vnni");
     static const struct {
         int64_t wide, taps, stride;
-        int mr, rows;
-    } measured[] = {{56, 3, 1, 14, 2}, {28, 3, 1, 14, 2}, {14, 5, 1, 14, 0},
-                    {56, 3, 2, 14, 0}, {28, 5, 2, 14, 0}, {7, 3, 1, 7, 2}};
+        int mr;
+    } measured[] = {{56, 3, 1, 8}, {28, 3, 1, 7}, {14, 5, 1, 7},
+                    {56, 3, 2, 8}, {28, 5, 2, 7}, {7, 3, 1, 7}};
     for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) {
         int64_t wide = measured[i].wide, taps = measured[i].taps;
         QccKernel *k = make_conv((int64_t[]){1, wide, wide, 64}, taps, taps, 1, 64, false);
@@ -372,7 +369,6 @@ static void check_measured_depthwise(void)
         k->u.contract.stride_h = k->u.contract.stride_w = measured[i].stride;
         qcc_choose_variant(k, t);
         ck_assert_int_eq(k->variant.mr, measured[i].mr);
-        ck_assert_int_eq(k->variant.chunk, measured[i].rows);
     }
 }
 START_TEST(test_measured_variants)
@@ -616,12 +612,20 @@ static void check_pack_depthwise(void)
         ck_assert_int_eq(packed[1][c][0], c < 10 ? w[c][2] : 0);
         ck_assert_int_eq(packed[1][c][1], 0);
     }
-    /* Columns of three taps: bytes of a channel side by side, the fourth zero. */
-    t = qcc_target_find("x86-64-v4+vnni");
+    /* Columns of three taps: pairs below each other, the last one with zero. */
     QccKernel *two = make_conv((int64_t[]){1, 4, 4, 10}, 3, 2, 1, 10, false);
     two->anchor = QCC_ANCHOR_DEPTHWISE;
     int8_t tall[10][3][2], quads[2][16][4];
+    int16_t pairs[2][2][16][2];
     for (int i = 0; i < 60; i++) tall[i / 6][i % 6 / 2][i % 2] = (int8_t)(i - 30);
+    ck_assert_int_eq(qcc_pack_size(two, t), (int64_t)sizeof pairs);
+    qcc_pack(pairs, two, t, tall);
+    for (int c = 0; c < 16; c++)
+        for (int x = 0; x < 2; x++)
+            for (int y = 0; y < 4; y++)
+                ck_assert_int_eq(pairs[x][y / 2][c][y % 2], c < 10 && y < 3 ? tall[c][y][x] : 0);
+    /* Columns of three taps: bytes of a channel side by side, the fourth zero. */
+    t = qcc_target_find("x86-64-v4+vnni");
     ck_assert_int_eq(qcc_pack_size(two, t), (int64_t)sizeof quads);
     qcc_pack(quads, two, t, tall);
     for (int c = 0; c < 16; c++)
