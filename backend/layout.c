@@ -32,13 +32,37 @@ QccValueInfo *qcc_lowering_value(QccLowering *l, const QccValue *v)
 
 /* ---- layouts --------------------------------------------------------------------------------- */
 
+static int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What lies behind a row is what lies before the next one. */
 static void set_pitches(QccLayout *layout)
 {
     int64_t pitch = 1;
     for (int i = layout->rank - 1; i >= 0; i--) {
         layout->pitch[i] = pitch;
-        pitch *= layout->halo_before[i] + layout->dim[i] + layout->halo_after[i];
+        pitch *= layout->dim[i] + max_i64(layout->halo_before[i], layout->halo_after[i]);
     }
+}
+
+int64_t qcc_layout_before(const QccLayout *layout)
+{
+    int64_t n = 0;
+    for (int i = 0; i < layout->rank; i++) n += layout->halo_before[i] * layout->pitch[i];
+    return n;
+}
+
+int64_t qcc_layout_span(const QccLayout *layout)
+{
+    int64_t n = 1;
+    for (int i = 0; i < layout->rank; i++) {
+        int64_t box = layout->halo_before[i] + layout->dim[i] + layout->halo_after[i];
+        if (box == 0) return 0;
+        n += (box - 1) * layout->pitch[i];
+    }
+    return n;
 }
 
 void qcc_layout_dense(QccLayout *layout, const QccType *type)
@@ -72,20 +96,15 @@ void qcc_layout_halo(QccLayout *layout, const int64_t before[2], const int64_t a
 
 QccSpot qcc_new_spot(QccLowering *l, const QccLayout *layout, QccDtype dtype)
 {
-    int64_t count = 1, origin = 0;
-    for (int i = 0; i < layout->rank; i++) {
-        count *= layout->halo_before[i] + layout->dim[i] + layout->halo_after[i];
-        origin += layout->halo_before[i] * layout->pitch[i];
-    }
     l->buffer = qcc_grow(l->arena, l->buffer, l->nbuffer, &l->buffer_cap, sizeof *l->buffer);
     l->buffer[l->nbuffer] = (QccPlanBuffer){
-        .bytes = qcc_dtype_size(dtype, count),
+        .bytes = qcc_dtype_size(dtype, qcc_layout_span(layout)),
         .first = -1,
         .last = -1,
         .last_reader = -1,
     };
     return (QccSpot){
-        .ref = {QCC_BUFFER_ARENA, l->nbuffer++, qcc_dtype_size(dtype, origin)},
+        .ref = {QCC_BUFFER_ARENA, l->nbuffer++, qcc_dtype_size(dtype, qcc_layout_before(layout))},
         .layout = *layout,
     };
 }
@@ -96,11 +115,6 @@ static const QccOpPlan *plan_of(QccLowering *l, const QccOp *op)
 {
     int number = op->nout ? qcc_lowering_value(l, &op->out[0])->number : -1;
     return number >= 0 ? &l->op[number] : NULL;
-}
-
-static int64_t max_i64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* Whether the halo is worth its memory. A window that strides over far more padding than there are

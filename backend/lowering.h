@@ -104,6 +104,9 @@ bool qcc_layout_is_dense(const QccLayout *layout);
 QccSpot qcc_new_spot(QccLowering *l, const QccLayout *layout, QccDtype dtype);
 /* A dense rank 4 layout with rows and columns around it. */
 void qcc_layout_halo(QccLayout *layout, const int64_t before[2], const int64_t after[2]);
+/* Elements from the first one of all to the value's first, and to the last one of all. */
+int64_t qcc_layout_before(const QccLayout *layout);
+int64_t qcc_layout_span(const QccLayout *layout);
 
 /* ---- steps.c */
 void qcc_emit_steps(QccLowering *l);

@@ -112,14 +112,6 @@ static void place_buffers(QccLowering *l)
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-static int64_t spot_bytes(const QccSpot *spot, QccDtype dtype)
-{
-    int64_t count = 1;
-    for (int i = 0; i < spot->layout.rank; i++)
-        count *= spot->layout.halo_before[i] + spot->layout.dim[i] + spot->layout.halo_after[i];
-    return qcc_dtype_size(dtype, count);
-}
-
 static void record_place(QccLowering *l, const QccValue *v)
 {
     QccLowered *out = l->out;
@@ -130,7 +122,7 @@ static void record_place(QccLowering *l, const QccValue *v)
         .layout = info->spot.layout,
         .alias = info->alias,
         .last = out->nstep - 1,
-        .bytes = spot_bytes(&info->spot, v->type->dtype),
+        .bytes = qcc_dtype_size(v->type->dtype, qcc_layout_span(&info->spot.layout)),
     };
     if (place.ref.kind == QCC_BUFFER_CONST) return;
     if (place.ref.kind == QCC_BUFFER_ARENA) {

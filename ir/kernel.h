@@ -197,7 +197,9 @@ void qcc_kernel_title(QccBuf *buf, const QccKernel *k);
 
 /* ---- what an op's `lower` fills -------------------------------------------------------------- */
 
-/* Physical layout of a value, decided by the plan before kernels are made. Pitches in elements. */
+/* Physical layout of a value, decided by the plan before kernels are made. Pitches in elements. A
+ * value with halos leaves no other gaps: what lies between its first element and its last, halos
+ * included, is its own or halo. Halos of neighbours along a dimension may be the same elements. */
 typedef struct QccLayout {
     int rank;
     int64_t dim[QCC_MAX_RANK], pitch[QCC_MAX_RANK];
