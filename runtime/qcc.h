@@ -325,7 +325,8 @@ QCC_API void qcc_session_free(QccSession *session);
 typedef struct QccBuffer {
     void *data;
     QccDtype dtype;
-    const int64_t *strides; /* in bytes, one a dimension; NULL: dense, row-major */
+    const int64_t *strides; /* in bytes, one a dimension; NULL: dense, row-major. None where dtype
+                               is not the program's, or packs two elements a byte */
     const int64_t *shape;   /* extents, one a dimension; NULL: an input has those of its
                                QccTensorInfo, an output those that follow from the inputs */
 } QccBuffer;

@@ -169,6 +169,16 @@ static QccStatus border_error(QccSession *s, const QccBorder *b, QccDtype dtype)
                     qcc_dtype_name(b->value->type->dtype), name ? name : "of no known type");
 }
 
+/* Whether the caller's strides can be followed: elements of whole bytes, as they are. */
+static QccStatus check_strides(QccSession *s, const QccBorder *b, const QccBuffer *buffer)
+{
+    QccDtype dtype = b->value->type->dtype;
+    if (!buffer->strides || (buffer->dtype == dtype && qcc_dtype_bits(dtype) >= 8)) return QCC_OK;
+    return qcc_fail(&s->diags, QCC_ERROR_USAGE, (QccLoc){0},
+                    "'%s' is %s in the program and %s in the buffer, which takes no strides",
+                    b->value->name, qcc_dtype_name(dtype), qcc_dtype_name(buffer->dtype));
+}
+
 static QccStatus take_input(QccSession *s, int index, const QccBuffer *buffer)
 {
     QccBorder *b = &s->now->input[index];
@@ -177,6 +187,7 @@ static QccStatus take_input(QccSession *s, int index, const QccBuffer *buffer)
     int32_t zero = 0;
     Conversion how = conversion(b, buffer->dtype, &scale, &zero);
     if (how == NONE || !buffer->data) return border_error(s, b, buffer->dtype);
+    QCC_TRY(check_strides(s, b, buffer));
     b->data = buffer->data;
     int64_t width = qcc_dtype_bits(buffer->dtype) / 8;
     bool staged = s->now->instance->stage_input && s->now->instance->stage_input[index];
@@ -189,7 +200,6 @@ static QccStatus take_input(QccSession *s, int index, const QccBuffer *buffer)
                           b->dim, t->rank, width);
         return QCC_OK;
     }
-    if (buffer->strides) return border_error(s, b, buffer->dtype);
     const QccQuant *q = t->quant;
     for (int64_t i = 0; i < b->count; i++) {
         if (how == WIDEN) {
@@ -210,8 +220,8 @@ static QccStatus offer_output(QccSession *s, int index, const QccBuffer *buffer)
     int32_t zero;
     QCC_TRY(check_output_shape(s, b, buffer->shape));
     Conversion how = conversion(b, buffer->dtype, &scale, &zero);
-    if ((how != SAME && how != NARROW) || !buffer->data || (how == NARROW && buffer->strides))
-        return border_error(s, b, buffer->dtype);
+    if ((how != SAME && how != NARROW) || !buffer->data) return border_error(s, b, buffer->dtype);
+    QCC_TRY(check_strides(s, b, buffer));
     b->data = how == SAME && !buffer->strides ? buffer->data : b->stage;
     return QCC_OK;
 }
