@@ -85,9 +85,9 @@ void qcc_pass_help(QccBuf *buf, const QccPassRegistry *r, const QccPassDef *def)
         qcc_buf_puts(buf, "\noptions:\n");
         qcc_fields_help(buf, def->opts);
     }
-    if (!def->observe) return;
+    if (!qcc_field_find(def->opts, "method")) return;
     qcc_buf_puts(buf, "\nmethods:\n");
     for (int i = 0; i < r->nobserver; i++) {
-        qcc_buf_printf(buf, "%-12s %s\n", r->observer[i]->name, r->observer[i]->summary);
+        qcc_buf_printf(buf, "%-15s %s\n", r->observer[i]->name, r->observer[i]->summary);
     }
 }

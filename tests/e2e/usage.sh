@@ -134,6 +134,10 @@ for pass in calibrate quantize fuse-requant fold-batchnorm; do
     ends 0 "$QCC" "--help-pass=$pass"
     prints "^$pass - "
 done
+ends 0 "$QCC" passes calibrate
+prints '^percentile  '
+ends 0 "$QCC" passes quantize
+if grep -q '^percentile' "$scratch/out"; then fail "quantize has no method of calibration"; fi
 ends 0 "$QCC" ops
 prints '^conv2d '
 ends 0 "$QCC" ops conv2d
