@@ -25,6 +25,13 @@ static inline const QccCodegen *open_codegen(void)
     return symbol ? query(QCC_CODEGEN_ABI) : NULL;
 }
 
+/* QCC_TARGET in the environment names the only bundle that is of interest. */
+static inline bool target_is_wanted(const QccTarget *t)
+{
+    const char *only = getenv("QCC_TARGET");
+    return !only || strcmp(only, t->name) == 0;
+}
+
 /* Maps an object's kernel, which lives as long as the arena. NULL: *error says why not. */
 static QccKernelFn *link_kernel(QccArena *arena, const void *object, size_t size,
                                 const char **error)

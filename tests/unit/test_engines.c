@@ -336,6 +336,7 @@ static Run *add_runs(const Sample *s, Codes *codes, Run *run)
     int ntarget;
     const QccTarget *target = qcc_targets_tested(&ntarget);
     for (int i = 0; i < 2 * ntarget; i++) {
+        if (!target_is_wanted(&target[i / 2])) continue;
         if (i % 2 == 1 && !qcc_target_runs_here(&target[i / 2])) continue;
         *run = (Run){.sample = s, .taps = i % 2 == 1};
         qcc_random_init(&run->random, s->seed);

@@ -297,6 +297,7 @@ static void run_on(int i, void (*run)(void *user))
 {
     int n;
     Run r = {.target = &qcc_targets_tested(&n)[i]};
+    if (!target_is_wanted(r.target)) return;
     if (!qcc_target_runs_here(r.target))
         printf("%s: skipped, this machine does not run it\n", r.target->name);
     else
@@ -326,14 +327,15 @@ static void run_seed(void *user)
     qcc_arena_free(arena);
 }
 
-/* Test number i is bundle i / BATCHES, seeds from i % BATCHES * BATCH on; QCC_SEED: one seed. */
+/* Test number i is bundle i / BATCHES, seeds from i % BATCHES * BATCH on; QCC_SEED: one seed,
+ * QCC_TARGET: one bundle. */
 static void run_batch(int i, QccAnchor anchor)
 {
     int n;
     const QccTarget *targets = qcc_targets_tested(&n);
     Run r = {.anchor = anchor, .target = &targets[i / BATCHES]};
     const char *only = getenv("QCC_SEED");
-    if (i / BATCHES >= n) return;
+    if (i / BATCHES >= n || !target_is_wanted(r.target)) return;
     if (!qcc_target_runs_here(r.target)) {
         printf("%s: skipped, this machine does not run it\n", r.target->name);
         return;
