@@ -37,8 +37,33 @@ static Val count_up(QccEmit *e, Val from, int64_t by)
     return LLVMBuildAdd(e->b, emit_splat(e, from, LANES), LLVMConstVector(v, LANES), "");
 }
 
-/* Which of a tile's 16 rows are pixels of its own. x: their columns. */
-static Val owned(const Product *t, const Place *p, Val x)
+/* Flat: a tile's rows go on from the end of an image's row to the next one's beginning. */
+typedef struct Turns {
+    int n;           /* how often they may */
+    Val over[LANES]; /* which of the 16 have done so once, twice, .. */
+    Val column;      /* i32, of each */
+} Turns;
+
+static Turns turns_of(const Product *t, Val column)
+{
+    QccEmit *e = t->e;
+    int64_t pitch = t->g.pitch;
+    Turns turns = {.n = (int)((pitch - 1 + t->g.rows - 1) / pitch)};
+    Val count[LANES], row = emit_splat(e, emit_i32(e, pitch), LANES);
+    for (int i = 0; i < LANES; i++) count[i] = emit_i32(e, i);
+    column = emit_splat(e, LLVMBuildTrunc(e->b, column, e->i32, ""), LANES);
+    column = LLVMBuildAdd(e->b, column, LLVMConstVector(count, LANES), "");
+    for (int i = 0; i < turns.n; i++) {
+        turns.over[i] = LLVMBuildICmp(e->b, LLVMIntSGE, column, row, "");
+        Val next = LLVMBuildSub(e->b, column, row, "");
+        column = LLVMBuildSelect(e->b, turns.over[i], next, column, "");
+    }
+    turns.column = column;
+    return turns;
+}
+
+/* Which of a tile's 16 rows are pixels of its own. */
+static Val owned(const Product *t, const Place *p, const Turns *turns)
 {
     QccEmit *e = t->e;
     LLVMBuilderRef b = e->b;
@@ -49,9 +74,9 @@ static Val owned(const Product *t, const Place *p, Val x)
         yes = LLVMBuildAnd(b, yes, own, "");
     }
     if (p->exists) yes = LLVMBuildAnd(b, yes, emit_splat(e, p->exists, LANES), "");
-    if (!t->g.pitch) return yes;
-    Val end = emit_splat(e, emit_i64(e, e->k->extent[2]), LANES);
-    return LLVMBuildAnd(b, yes, LLVMBuildICmp(b, LLVMIntSLT, x, end, ""), "");
+    if (t->g.pitch <= e->k->extent[2]) return yes;
+    Val end = emit_splat(e, emit_i32(e, e->k->extent[2]), LANES);
+    return LLVMBuildAnd(b, yes, LLVMBuildICmp(b, LLVMIntSLT, turns->column, end, ""), "");
 }
 
 Val emit_to_channel(const Product *t, int a, Val channel)
@@ -83,35 +108,27 @@ void emit_product_places(const Product *t, const Place *tile, Val channel)
     QccEmit *e = t->e;
     for (int i = 0; i < t->mt; i++) {
         const Place *p = &tile[i];
-        Val x = count_up(e, p->x, 1), y = NULL;
+        Val x = p->x, y = p->y;
+        Turns turns = {0};
         if (t->g.pitch) {
-            /* In 32 bits, where a division by a number is a multiplication. */
-            Typ i32 = emit_vector(e->i32, LANES), i64 = emit_vector(e->i64, LANES);
-            Val pitch = emit_splat(e, emit_i32(e, t->g.pitch), LANES);
-            x = LLVMBuildTrunc(e->b, x, i32, "");
-            y = LLVMBuildUDiv(e->b, x, pitch, "");
-            x = LLVMBuildSub(e->b, x, LLVMBuildMul(e->b, y, pitch, ""), "");
-            x = LLVMBuildZExt(e->b, x, i64, "");
-            y = LLVMBuildZExt(e->b, y, i64, "");
+            y = emit_divc(e, p->x, t->g.pitch);
+            x = LLVMBuildSub(e->b, p->x, emit_mulc(e, y, t->g.pitch), "");
+            turns = turns_of(t, x);
         }
-        Val yes = owned(t, p, x);
+        Val yes = owned(t, p, &turns);
         for (int a = 0; a < e->k->narg; a++) {
             if (!t->place[a]) continue;
             const int64_t *stride = e->k->arg[a].stride;
             int64_t size = emit_size(e, e->k->arg[a].dtype);
             Val at = emit_mulc(e, p->n, stride[0] * size);
-            at = emit_add(e, at, emit_mulc(e, p->y, stride[1] * size));
+            at = emit_add(e, at, emit_mulc(e, y, stride[1] * size));
+            at = emit_add(e, at, emit_mulc(e, x, stride[2] * size));
             at = emit_at(e, emit_at(e, emit_arg(e, a), at), emit_to_channel(t, a, channel));
-            Val address;
-            if (t->g.pitch) {
-                Val down = emit_splat(e, emit_i64(e, stride[1] * size), LANES);
-                Val right = emit_splat(e, emit_i64(e, stride[2] * size), LANES);
-                address = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, y, down, ""),
-                                       LLVMBuildMul(e->b, x, right, ""), "");
-                address = LLVMBuildAdd(e->b, address, emit_splat(e, as_number(e, at), LANES), "");
-            } else {
-                at = emit_at(e, at, emit_mulc(e, p->x, stride[2] * size));
-                address = count_up(e, as_number(e, at), stride[2] * size);
+            Val address = count_up(e, as_number(e, at), stride[2] * size);
+            Val jump = emit_i64(e, (stride[1] - t->g.pitch * stride[2]) * size);
+            for (int j = 0; j < turns.n; j++) {
+                Val next = LLVMBuildAdd(e->b, address, emit_splat(e, jump, LANES), "");
+                address = LLVMBuildSelect(e->b, turns.over[j], next, address, "");
             }
             Val no = emit_splat(e, as_number(e, elsewhere(t, a, channel)), LANES);
             store_places(t, a, i * t->g.rows, LLVMBuildSelect(e->b, yes, address, no, ""));
