@@ -121,8 +121,7 @@ void emit_block_epilogue(QccEmit *e, const QccExpr *epilogue, const Val *at, con
     const QccKernel *k = e->k;
     Block b = {.e = e, .epilogue = epilogue, .at = at, .acc = acc, .nv = nv, .last = last};
     QccExpr raw;
-    bool saturates = e->lanes == 16 && k->arg[0].stride[3] == 1 &&
-                     emit_saturates(epilogue, k->arg[0].dtype, &raw);
+    bool saturates = k->arg[0].stride[3] == 1 && emit_saturates(epilogue, k->arg[0].dtype, &raw);
     if (saturates) b.epilogue = &raw;
     int wide = saturates && mr == 1 ? BYTES : WIDE;
     for (int j = 0; j < nv; j += wide) {

@@ -139,8 +139,7 @@ void emit_store_run(QccEmit *e, QccDtype dtype, const Val *value, int n, Val p, 
  * Packs work on the 128-bit parts of registers: part l of the bytes has, one after the other, four
  * of each vector. */
 Val emit_pack(QccEmit *e, QccDtype dtype, const Val *value);
-/* The vectors side by side; lanes is 16. And `count` of a register's 64 bytes, from byte `from` on.
- */
+/* The vectors side by side. And `count` of a register's bytes, from byte `from` on. */
 Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value);
 void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p);
 

@@ -112,8 +112,7 @@ void emit_row(QccEmit *e, const QccExpr *x, const EmitOperand *row, const Val *r
 {
     const QccKernelArg *to = &e->k->arg[0];
     QccExpr raw;
-    bool saturates =
-        e->lanes == 16 && to->stride[e->k->rank - 1] == 1 && emit_saturates(x, to->dtype, &raw);
+    bool saturates = to->stride[e->k->rank - 1] == 1 && emit_saturates(x, to->dtype, &raw);
     if (saturates) x = &raw;
     int wide = x->n >= LONG_EXPR && !saturates ? 1 : WIDE;
     int64_t step = (int64_t)wide * e->lanes, whole = n / step * step;

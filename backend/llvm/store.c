@@ -116,16 +116,18 @@ Val emit_pack(QccEmit *e, QccDtype dtype, const Val *value)
 Val emit_saturate(QccEmit *e, QccDtype dtype, const Val *value)
 {
     Val pick[16], bytes = emit_pack(e, dtype, value);
-    for (int i = 0; i < 16; i++) pick[i] = emit_i32(e, i % 4 * 4 + i / 4);
-    Val fours = LLVMBuildBitCast(e->b, bytes, emit_vector(e->i32, 16), "");
-    fours = LLVMBuildShuffleVector(e->b, fours, fours, LLVMConstVector(pick, 16), "");
-    return LLVMBuildBitCast(e->b, fours, emit_vector(e->i8, 64), "");
+    int parts = e->lanes / 4;
+    for (int i = 0; i < e->lanes; i++) pick[i] = emit_i32(e, i % parts * 4 + i / parts);
+    Val fours = LLVMBuildBitCast(e->b, bytes, emit_vector(e->i32, e->lanes), "");
+    Val order = LLVMConstVector(pick, (unsigned)e->lanes);
+    fours = LLVMBuildShuffleVector(e->b, fours, fours, order, "");
+    return LLVMBuildBitCast(e->b, fours, emit_vector(e->i8, 4 * e->lanes), "");
 }
 
 void emit_store_part(QccEmit *e, Val bytes, int from, int count, Val p)
 {
     Val pick[64];
-    int n = 16;
+    int n = e->lanes;
     while (n < count) n *= 2;
     for (int i = 0; i < n; i++) pick[i] = emit_i32(e, from + i);
     Val part = LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, (unsigned)n), "");
