@@ -281,6 +281,7 @@ void qcc_add_kernel(QccLowering *l, QccKernel *k, const QccRef *ref, const QccOp
     normalize(k);
     for (int i = 0; i < k->rank; i++)
         if (k->extent[i] == 0) return;
+    if (weight) k->u.contract.pairs_fit = qcc_pairs_fit(k, l->target, weight->data);
     qcc_choose_variant(k, l->target);
     if (l->choose) l->choose(l->choose_user, k, l->target);
     int kernel = qcc_find_kernel(l, k);

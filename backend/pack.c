@@ -2,7 +2,7 @@
  *
  * CONTRACT, cols = nr*lanes, per group of channels, per panel of cols outputs, per run of taps:
  *   f32:          for each element e:       w[e] of each column            f32[cols]
- *   i8, VNNI:     for each four e..e+3:     w[e..e+3] of each column       i8[cols][4]
+ *   i8, VNNI, MADD8:  for each four e..e+3:     w[e..e+3] of each column       i8[cols][4]
  *                 columns in pairs of fours:  w[e..e+7] of each              i8[columns][8]
  *   i8, MADD16:   for each four e..e+3:     (w[e], w[e+2]) of each column  i16[cols][2]
  *                                           (w[e+1], w[e+3]) likewise      i16[cols][2]
@@ -61,6 +61,31 @@ void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length)
     bool whole_row = c->kw > 1 && c->dil_w == 1 && c->groups == 1 && c->a_w == c->ci;
     *runs = whole_row ? c->kh : c->kh * c->kw;
     *length = whole_row ? c->kw * c->ci : c->ci;
+}
+
+QccDot qcc_contract_dot(const QccKernel *k, const QccTarget *t)
+{
+    bool fits = t->dot == QCC_DOT_MADD16 && k->u.contract.pairs_fit;
+    return fits ? QCC_DOT_MADD8 : t->dot;
+}
+
+bool qcc_pairs_fit(const QccKernel *k, const QccTarget *t, const void *w)
+{
+    enum { MOST = 128 }; /* 255 * 128 < 2^15 <= 255 * 129 */
+    const QccContractShape *c = &k->u.contract;
+    if (t->dot != QCC_DOT_MADD16 || k->anchor != QCC_ANCHOR_CONTRACT) return false;
+    if (k->arg[2].dtype != QCC_I8 || c->b_strided) return false;
+    int64_t runs, length;
+    qcc_contract_runs(k, &runs, &length);
+    const int8_t *run = w;
+    for (int64_t r = 0; r < k->extent[3] * runs; r++, run += length)
+        for (int64_t e = 0; e < length; e += 2) {
+            int a = run[e], b = e + 1 < length ? run[e + 1] : 0;
+            int above = (a > 0 ? a : 0) + (b > 0 ? b : 0),
+                below = (a < 0 ? a : 0) + (b < 0 ? b : 0);
+            if (above > MOST || below < -MOST) return false;
+        }
+    return true;
 }
 
 int64_t qcc_contract_step(const QccKernel *k)
@@ -131,7 +156,7 @@ int64_t qcc_pack_size(const QccKernel *k, const QccTarget *t)
     if (k->variant.tiles)
         return round_up(s.outputs, 16) / 16 * s.runs * qcc_tile_steps(s.length).steps *
                QCC_TILE_SIZE;
-    int64_t element = f32 ? 4 : t->dot == QCC_DOT_MADD16 ? 2 : 1;
+    int64_t element = f32 ? 4 : qcc_contract_dot(k, t) == QCC_DOT_MADD16 ? 2 : 1;
     int64_t length = round_up(s.length, qcc_contract_step(k));
     return c->groups * s.panels * s.runs * length * s.cols * element;
 }
@@ -241,7 +266,7 @@ static void pack_tiles(int8_t *out, const Shape *s, const int8_t *w)
 void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
 {
     const QccContractShape *c = &k->u.contract;
-    assert(!c->b_strided);
+    assert(!c->b_strided && (!c->pairs_fit || qcc_pairs_fit(k, t, w)));
     Shape s = shape_of(k, t);
     bool f32 = k->arg[2].dtype == QCC_F32;
     memset(out, 0, (size_t)qcc_pack_size(k, t));
@@ -266,7 +291,7 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
             int64_t valid = rest < s.cols ? rest : s.cols;
             if (f32)
                 out = pack_panel_f32(out, &s, (const float *)w + first * depth, valid);
-            else if (t->dot == QCC_DOT_VNNI)
+            else if (qcc_contract_dot(k, t) != QCC_DOT_MADD16)
                 out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid,
                                       paired - p * s.cols);
             else if (k->variant.wide)

@@ -3,7 +3,7 @@
  * CONTRACT: groups of channels one after the other, each with its own panels of nr*lanes output
  * channels; in a panel, run by run of taps that lie contiguously in A (qcc_contract_runs), each
  * K step of the run (qcc_contract_step) with the nr*lanes columns side by side:
- *   i8, VNNI:    4 bytes a column
+ *   i8, VNNI:    4 bytes a column; MADD8 likewise
  *   i8, MADD16:  bytes 0 and 2 as two i16 a column, for all columns; then bytes 1 and 3 likewise
  *     of a wide variant: two i16 a column
  *   f32:         one f32 a column
@@ -27,6 +27,14 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w);
 /* Runs of A that are contiguous: how many per output, and the elements of one. All kx and c of one
  * ky, where dil_w and groups are 1 and pixels lie side by side (a_w is ci); else the c of a tap. */
 void qcc_contract_runs(const QccKernel *k, int64_t *runs, int64_t *length);
+
+/* How a CONTRACT's dot products of bytes are made: the target's way, or with u.contract.pairs_fit
+ * one that is faster where the target has none of its own. */
+QccDot qcc_contract_dot(const QccKernel *k, const QccTarget *t);
+/* Whether that way is open to the kernel with the weights w[co][kh][kw][ci]: no two of them that
+ * stand side by side in a run, at an even place, sum up to more than 128 or to less than -128, so
+ * that with bytes of A, at most 255, no sum of two products leaves 16 bits. */
+bool qcc_pairs_fit(const QccKernel *k, const QccTarget *t, const void *w);
 
 /* Elements of a run that one K step takes: 1 of f32, 4 bytes, 2 of a wide variant. */
 int64_t qcc_contract_step(const QccKernel *k);

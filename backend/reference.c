@@ -132,7 +132,7 @@ static int64_t weight_at(const Run *r, const int64_t *index, int64_t o, int64_t 
     int64_t four = (run * ((length + 3) / 4) + e / 4) * cols * 4;
     int64_t paired = o % outputs - qcc_paired_columns(k, r->t), odd = e / 4 % 2;
     if (paired >= 0) return four + (col + paired + odd - odd * cols) * 4 + e % 4;
-    if (r->t->dot == QCC_DOT_VNNI) return four + col * 4 + e % 4;
+    if (qcc_contract_dot(k, r->t) != QCC_DOT_MADD16) return four + col * 4 + e % 4;
     return four + e % 2 * cols * 2 + col * 2 + e % 4 / 2;
 }
 
@@ -148,7 +148,7 @@ static int32_t weight_i8(const Run *r, const int64_t *index, int64_t o, int64_t 
     bool depthwise = r->k->anchor == QCC_ANCHOR_DEPTHWISE;
     bool pairs = depthwise && !(qcc_depthwise_columns(r->k, r->t, &q) && q.taps == 4);
     bool contract = r->k->anchor == QCC_ANCHOR_CONTRACT && !r->k->u.contract.b_strided;
-    if (pairs || (contract && r->t->dot == QCC_DOT_MADD16))
+    if (pairs || (contract && qcc_contract_dot(r->k, r->t) == QCC_DOT_MADD16))
         return ((const int16_t *)r->base[2])[at];
     return ((const int8_t *)r->base[2])[at];
 }

@@ -7,7 +7,9 @@
 /* How an int8 dot product of four bytes is made. Exact, all of them. */
 typedef enum QccDot {
     QCC_DOT_MADD16, /* bytes widened to 16 bits, pmaddwd: two per four bytes */
-    QCC_DOT_VNNI    /* vpdpbusd */
+    QCC_DOT_VNNI,   /* vpdpbusd */
+    QCC_DOT_MADD8   /* pmaddubsw, which saturates, and pmaddwd: of no bundle, but of kernels whose
+                       weights cannot make it saturate (qcc_contract_dot) */
 } QccDot;
 
 /* Whether products of bytes may go by tiles (AMX-INT8). */

@@ -69,28 +69,29 @@ static int64_t max_i64(int64_t a, int64_t b)
 
 /* What the block sizes of a product by vectors follow from. */
 typedef struct Product {
-    bool f32, madd, wide;
+    bool f32, madd, split, wide; /* madd: by pmaddwd; split: which takes bytes of A apart */
     int64_t pixels, depth, groups, vectors; /* of a row; K; steps along K; of output channels */
+    int64_t element;                        /* bytes of one of B */
     int64_t b_vector;                       /* bytes of B for a vector of outputs, K deep */
     int64_t widened; /* bytes of a row of A that are widened, for all its taps */
 } Product;
 
-/* Issue slots of the K steps of a block by MADD16. A core begins four instructions a cycle: of each
- * step the multiplies and additions, broadcasts of A (whose bytes are taken apart, four at a time,
- * where it is not wide), loads of B, the loop. Of B from beyond L1 come 16 bytes a cycle. */
+/* Issue slots of the K steps of a block by pmaddwd. A core begins four instructions a cycle: of
+ * each step the multiplies and additions, broadcasts of A (and what takes their bytes apart), loads
+ * of B, the loop. Of B from beyond L1 come 16 bytes a cycle. */
 static int64_t pairs_cost(const Product *p, int64_t mr, int64_t nr)
 {
     enum { LOOP = 2, FAR_BYTES_A_SLOT = 8 };
-    int64_t sums = 2 * mr * nr, instructions = sums + mr + nr + LOOP;
-    if (!p->wide) instructions = 2 * sums + 3 * mr + 2 * nr + LOOP;
-    int64_t cost = p->groups * max_i64(instructions, LATENCY) / 2, b = nr * p->b_vector;
+    int64_t sums = mr * nr, instructions = (p->wide ? 2 : 3) * sums + mr + nr + LOOP;
+    if (p->split) instructions = 4 * sums + 3 * mr + 2 * nr + LOOP;
+    int64_t cost = p->groups * instructions / 2, b = nr * p->b_vector;
     bool near = b <= L1_BYTES && p->pixels > mr; /* passed more than once */
     return near ? cost : max_i64(cost, b / FAR_BYTES_A_SLOT);
 }
 
 /* Issue slots of one block with `groups` steps along K. Blocks that are not deep overlap: together
  * their multiplies hide the latency, and those of the next one up to half of the epilogue. (Not so
- * MADD16, of which a step alone is dozens of instructions.) */
+ * pmaddwd, of which a step alone is dozens of instructions.) */
 static int64_t block_cost(const Product *p, int64_t mr, int64_t nr)
 {
     int64_t packs = nr / 2 * ceil_div(mr, 2) + nr % 2 * ceil_div(mr, 4); /* see block.c */
@@ -355,11 +356,14 @@ static Product product_of(const QccKernel *k, const QccTarget *t, bool wide)
 {
     const QccContractShape *c = &k->u.contract;
     Product p = {.f32 = k->arg[1].dtype == QCC_F32, .wide = wide, .pixels = k->extent[2]};
-    p.madd = !p.f32 && t->dot == QCC_DOT_MADD16;
+    QccDot dot = qcc_contract_dot(k, t);
+    p.madd = !p.f32 && dot != QCC_DOT_VNNI;
+    p.split = p.madd && dot == QCC_DOT_MADD16 && !wide;
+    p.element = p.f32 ? 4 : dot == QCC_DOT_MADD16 ? 2 : 1;
     p.depth = c->kh * c->kw * c->ci;
     p.groups = max_i64(1, p.f32 ? p.depth : ceil_div(p.depth, wide ? 2 : 4));
     p.vectors = max_i64(1, ceil_div(k->extent[3] / c->groups, t->lanes));
-    p.b_vector = p.depth * t->lanes * (p.f32 ? 4 : p.madd ? 2 : 1);
+    p.b_vector = p.depth * t->lanes * p.element;
     if (wide) p.widened = c->kh * (p.pixels * c->stride_w + c->kw - 1) * c->a_w;
     return p;
 }
@@ -367,7 +371,7 @@ static Product product_of(const QccKernel *k, const QccTarget *t, bool wide)
 bool qcc_wide_fits(const QccKernel *k, const QccTarget *t)
 {
     const QccContractShape *c = &k->u.contract;
-    return t->dot == QCC_DOT_MADD16 && k->anchor == QCC_ANCHOR_CONTRACT &&
+    return qcc_contract_dot(k, t) == QCC_DOT_MADD16 && k->anchor == QCC_ANCHOR_CONTRACT &&
            k->arg[2].dtype == QCC_I8 && !c->b_strided && c->groups == 1 && c->a_w >= c->ci;
 }
 
@@ -390,9 +394,10 @@ static int64_t row_cost(const Product *p, int64_t mr, int64_t nr)
 static void rank_blocks(Ranking *ranking, const QccKernel *k, const QccTarget *t, bool wide)
 {
     Product product = product_of(k, t, wide), *p = &product;
-    /* Product, second half of A, mask; without AVX a copy of what the product overwrites. */
-    int halves = p->madd && !wide ? 2 : 1;
-    int spare = !p->madd ? 0 : t->lanes == 4 ? 4 : wide ? 1 : 3;
+    /* Product; ones, or the second half of A and the mask; without AVX copies of what products
+     * overwrite. */
+    int halves = p->split ? 2 : 1;
+    int spare = !p->madd ? 0 : t->lanes == 4 ? 4 : wide ? 1 : p->split ? 3 : 2;
     int64_t most = wide ? min_i64(wide_pixels(k), MAX_MR) : MAX_MR;
     for (int nr = MAX_NR; nr >= 1; nr--) {
         for (int mr = (int)most; mr >= 1; mr--) {
@@ -415,10 +420,10 @@ static void settle_block(QccVariant *v, const QccKernel *k, const QccTarget *t)
     Product product = product_of(k, t, v->wide), *p = &product;
     int64_t pixels = p->pixels;
     /* About 48 multiplies an iteration: the loop's own instructions vanish, code stays small. A
-     * step of MADD16 that is not wide has enough of them by itself, and twice as many took four
+     * step that takes bytes apart has enough of them by itself, and twice as many took four
      * times as long to compile.
      */
-    int most = !p->madd ? 4 : v->wide ? 2 : 1;
+    int most = !p->madd ? 4 : p->split ? 1 : 2;
     v->unroll = 1;
     while (v->unroll < most && v->unroll * 2 * v->mr * v->nr <= 48 && v->unroll * 2 <= p->groups)
         v->unroll *= 2;
@@ -430,7 +435,7 @@ static void settle_block(QccVariant *v, const QccKernel *k, const QccTarget *t)
     int64_t panels = c->groups * ceil_div(k->extent[3] / c->groups, cols);
     int64_t a_bytes = k->extent[0] * k->extent[1] * c->stride_h * pixels * c->stride_w * c->ci *
                       c->groups * element;
-    int64_t b_bytes = panels * cols * p->depth * element * (p->madd ? 2 : 1);
+    int64_t b_bytes = panels * cols * p->depth * p->element;
 
     /* A unit's share of A stays in L1 while the panels pass over it. */
     int64_t chunk = pixels;

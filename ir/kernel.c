@@ -161,7 +161,7 @@ static void print_contract(QccBuf *buf, const QccContractShape *c)
         qcc_buf_printf(buf, "b strided %lld %lld %lld\n", (long long)c->b_n, (long long)c->b_h,
                        (long long)c->b_k);
     else
-        qcc_buf_puts(buf, "b packed\n");
+        qcc_buf_printf(buf, "b packed%s\n", c->pairs_fit ? " pairs fit" : "");
 }
 
 static void print_pool(QccBuf *buf, const QccPoolShape *p)

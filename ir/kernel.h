@@ -53,6 +53,8 @@ typedef struct QccContractShape {
     int64_t a_n, a_h, a_w; /* strides of A in elements */
     bool b_strided;
     int64_t b_n, b_h, b_k;
+    bool pairs_fit; /* bytes: B is such that products of two neighbours of a run can be added in 16
+                       bits, whatever A holds (qcc_pairs_fit) */
 } QccContractShape;
 
 /* So many bytes of a column are there, of k that mean something: whole fours, and whole tiles where

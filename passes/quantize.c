@@ -415,6 +415,8 @@ static const char *const bias_names[] = {"rounded", "corrected", NULL};
 static const QccField fields[] = {
     {"weights", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, weights), "per-channel", 0, 0,
      weights_names, "one scale for each output channel, or one for the whole weight"},
+    {"weight_bits", QCC_FIELD_INT, offsetof(QccQuantizeOpts, weight_bits), "8", 7, 8, NULL,
+     "8: weights in [-127, 127]; 7: in [-64, 64], which CPUs without VNNI multiply faster"},
     {"activations", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, activations), "asymmetric", 0, 0,
      activations_names, "whether 0 may lie anywhere in the range, or only in the middle"},
     {"bias", QCC_FIELD_ENUM, offsetof(QccQuantizeOpts, bias), "rounded", 0, 0, bias_names,

@@ -9,6 +9,7 @@ typedef struct QccQuantizeOpts {
     enum { QCC_WEIGHTS_PER_CHANNEL, QCC_WEIGHTS_PER_TENSOR } weights;
     enum { QCC_ACTIVATIONS_ASYMMETRIC, QCC_ACTIVATIONS_SYMMETRIC } activations;
     enum { QCC_BIAS_ROUNDED, QCC_BIAS_CORRECTED } bias;
+    int64_t weight_bits; /* 8 or 7 */
     QccStrings only, exclude;
 } QccQuantizeOpts;
 

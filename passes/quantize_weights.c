@@ -1,6 +1,6 @@
 /* quantize_weights - weights to i8 in [-127, 127], biases to i32 on the accumulator's scale.
  *
- *   sw[c] = max|w[c]| / 127        w8 = round(w / sw)
+ *   sw[c] = max|w[c]| / 127        w8 = round(w / sw)        (of 7 bits: 64 in the place of 127)
  *   sb[c] = (f32)((double)sx * sw[c])      b32 = round(b / sb)
  *
  * sw[c] is larger where b would leave 30 bits or sb the range of scales (a dead channel of 1e-30),
@@ -21,7 +21,13 @@
 #include "passes/context.h"
 #include "passes/quantize.h"
 
-enum { LARGEST = 127, BIAS_BITS = 30, ZERO_CHANNEL_BITS = 23 };
+enum { BIAS_BITS = 30, ZERO_CHANNEL_BITS = 23 };
+
+/* The greatest weight. */
+static int greatest(const QccQuantizer *z)
+{
+    return z->opts->weight_bits == 7 ? 64 : 127;
+}
 
 static float largest(const float *w, int64_t n)
 {
@@ -38,11 +44,11 @@ static float limited(double scale)
     return scale < QCC_SCALE_MAX ? (float)scale : QCC_SCALE_MAX;
 }
 
-static float scale_for(float max_w, float bias, float sx)
+static float scale_for(float max_w, float bias, float sx, int steps)
 {
     double b = fabs((double)bias), least = 2 * (double)QCC_SCALE_MIN / sx;
     if (max_w == 0) return b > 0 ? limited(fmax(ldexp(b / sx, -ZERO_CHANNEL_BITS), least)) : 1;
-    double by_weights = (double)max_w / LARGEST, by_bias = ldexp(b / sx, -BIAS_BITS);
+    double by_weights = (double)max_w / steps, by_bias = ldexp(b / sx, -BIAS_BITS);
     return limited(fmax(fmax(by_weights, by_bias), least));
 }
 
@@ -52,7 +58,7 @@ static void choose_scales(QccQuantizer *z, const float *w, const float *b, float
     int64_t n = out->per_channel;
     float common = 0;
     for (int64_t c = 0; c < out->channels; c++) {
-        out->scale[c] = scale_for(largest(w + c * n, n), b ? b[c] : 0, sx);
+        out->scale[c] = scale_for(largest(w + c * n, n), b ? b[c] : 0, sx, greatest(z));
         /* A channel of zeros fits any scale: it has no say in a common one. */
         bool counts = largest(w + c * n, n) > 0;
         if (counts && out->scale[c] > common) common = out->scale[c];
@@ -106,13 +112,14 @@ QccStatus qcc_quantize_weights(QccQuantizer *z, const QccOp *op, const QccQuant 
 
     int64_t channels = weight->type->dim[0].n, count = qcc_type_count(weight->type);
     int64_t n = channels ? count / channels : 0;
+    int most = greatest(z);
     *out = (QccWeights){.channels = channels, .per_channel = n};
     out->scale = QCC_NEW_ARRAY(scratch, channels + 1, float);
     out->bias_scale = QCC_NEW_ARRAY(scratch, channels + 1, float);
     out->w = QCC_NEW_ARRAY(scratch, count + 1, int8_t);
     choose_scales(z, w, b, sx, out);
     for (int64_t i = 0; i < count; i++)
-        out->w[i] = (int8_t)qcc_quantize_f32(w[i], out->scale[i / n], 0, -LARGEST, LARGEST);
+        out->w[i] = (int8_t)qcc_quantize_f32(w[i], out->scale[i / n], 0, -most, most);
     const QccChannels *means = z->opts->bias == QCC_BIAS_CORRECTED
                                    ? qcc_pass_observed_channels(z->ctx, op->in[0].value)
                                    : NULL;
@@ -135,12 +142,13 @@ QccStatus qcc_quantize_weights(QccQuantizer *z, const QccOp *op, const QccQuant 
     if (z->opts->weights == QCC_WEIGHTS_PER_TENSOR && channels) {
         const float *one = out->scale;
         QccQuant per_tensor = *qcc_quant_tensor(ir, QCC_I8, one[0], 0);
-        per_tensor.qmin = -LARGEST;
+        per_tensor.qmin = -most;
+        per_tensor.qmax = most;
         const QccType *t = qcc_type_quantized(ir, weight->type, QCC_I8, &per_tensor);
         out->quant = t->quant;
     } else {
         out->quant = qcc_quant_axis(ir, QCC_I8, weight->type->rank, rule->weight_axis, channels,
-                                    out->scale, NULL, -LARGEST, LARGEST);
+                                    out->scale, NULL, -most, most);
     }
     return QCC_OK;
 }

@@ -146,6 +146,28 @@ static void choose_candidate(Case *c, const QccTarget *t)
     c->k.variant = list[pick(c, 0, n - 1)];
 }
 
+/* Weights whose sums of two neighbours with bytes of A, nearly all 255, only just stay in 16 bits;
+ * or all but one. */
+static void weights_at_the_edge(Case *c, const QccTarget *t)
+{
+    int64_t runs, length, most = 128;
+    qcc_contract_runs(&c->k, &runs, &length);
+    runs *= c->k.extent[3];
+    int64_t wrong = pick(c, 0, 1) ? pick(c, 0, runs * length - 1) : -1;
+    int8_t *w = (int8_t *)c->buffer[2].data;
+    for (int64_t i = 0; i < runs * length; i++) {
+        int64_t before = i % length % 2 ? w[i - 1] : 0, sign = pick(c, 0, 1) ? 1 : -1;
+        if (i % length % 2 && pick(c, 0, 3)) sign = before < 0 ? -1 : 1;
+        int64_t left = sign * before > 0 ? most - sign * before : most;
+        int64_t x = i % length % 2 ? left + (i == wrong) : pick(c, 0, 128);
+        w[i] = (int8_t)(sign < 0 ? -x : x > 127 ? 127 : x);
+    }
+    uint8_t *a = (uint8_t *)c->buffer[1].data;
+    for (size_t i = 0; i < c->buffer[1].bytes; i++)
+        if (pick(c, 0, 7)) a[i] = 255;
+    c->k.u.contract.pairs_fit = qcc_pairs_fit(&c->k, t, w);
+}
+
 static void random_contract(Case *c, const QccTarget *t)
 {
     QccKernel *k = &c->k;
@@ -209,6 +231,7 @@ static void random_contract(Case *c, const QccTarget *t)
     add_operand(c, f32 ? QCC_F32 : QCC_I8, b, strided && !f32 ? QCC_READ_SLACK : 0);
     c->weights = c->buffer[2].data;
     if (strided && !f32) clear_past_depth(c);
+    if (!strided && !f32 && !deep && pick(c, 0, 1)) weights_at_the_edge(c, t);
     random_epilogue(c, f32);
     choose_candidate(c, t);
     if (pick(c, 0, 1)) return;

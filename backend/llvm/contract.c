@@ -106,6 +106,22 @@ static void dot_wide16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *
     for (int j = 0; j < n; j++) acc[j] = emit_pairs(e, acc[j], x, b[j]);
 }
 
+/* Bytes as they are: their products are added two and two in 16 bits, which the weights allow. */
+static void dot_madd8(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
+{
+    (void)stride;
+    const char *name = e->lanes == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
+                       : e->lanes == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
+                                       : "llvm.x86.ssse3.pmadd.ub.sw.128";
+    Typ bytes = emit_vector(e->i8, 4 * e->lanes);
+    Val x = LLVMBuildBitCast(e->b, emit_splat(e, a, e->lanes), bytes, "");
+    Val ones = emit_splat(e, LLVMConstInt(e->i16, 1, false), 2 * e->lanes);
+    for (int j = 0; j < n; j++) {
+        Val arg[2] = {x, LLVMBuildBitCast(e->b, b[j], bytes, "")};
+        acc[j] = emit_pairs(e, acc[j], emit_intrinsic(e, name, NULL, 0, arg, 2), ones);
+    }
+}
+
 /* Bytes 0 and 2, then 1 and 3, as pairs of i16: exact, since 2 * 255 * 128 is far below 2^31. */
 static void dot_madd16(QccEmit *e, Val a, const Val *b, int stride, int n, Val *acc)
 {
@@ -140,6 +156,7 @@ static void dot_bytes16(QccEmit *e, Val a, const Val *b, int stride, int n, Val 
 static const Dot dots_i8[] = {
     [QCC_DOT_MADD16] = {4, 2, 4, dot_madd16},
     [QCC_DOT_VNNI] = {4, 1, 1, dot_vnni},
+    [QCC_DOT_MADD8] = {4, 1, 3, dot_madd8},
 };
 static const Dot dots_fours[] = {
     [QCC_DOT_MADD16] = {4, 1, 5, dot_bytes16},
@@ -484,7 +501,7 @@ void emit_contract(QccEmit *e)
     t.dot = t.f32             ? &dots_f32[e->t->fma]
             : k->variant.wide ? &dot_wide
             : c->b_strided    ? &dots_fours[e->t->dot]
-                              : &dots_i8[e->t->dot];
+                              : &dots_i8[qcc_contract_dot(k, e->t)];
     t.element = t.f32 ? 4 : 1;
     t.outputs = k->extent[3] / c->groups;
     t.cols = (int64_t)t.nr * e->lanes;

@@ -5,6 +5,7 @@
 #
 # Columns: fp32 and int8 top-1, samples right before and wrong now and the other way round, agreement
 # with fp32, mean SQNR of the logits. Pipelines: ptq_int8 and ptq_int8_per_tensor unless named.
+# QCC_COMPILE: further options, as "--set quantize.weight_bits=7".
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${QCC:?path of the qcc binary}" "${QCC_SHARED:?folder of the shared data}"
@@ -19,7 +20,7 @@ for pipeline in "$@"; do
     for model in $CIFAR_MODELS $IMAGENET_MODELS; do
         "$QCC" compile -p "$here/../../pipelines/$pipeline.yaml" \
             "$QCC_SHARED/data/models/$model.onnx" --calib "$work/$model.calib.yaml" \
-            -o "$work/int8.bin" > /dev/null
+            ${QCC_COMPILE:-} -o "$work/int8.bin" > /dev/null
         "$QCC" eval "$work/int8.bin" --data "$work/$model.eval.yaml" \
             --reference "$QCC_SHARED/data/models/$model.onnx" --json > "$work/result.json"
         python3 - "$work/result.json" "$model" "$pipeline" <<'PY'

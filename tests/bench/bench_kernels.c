@@ -26,6 +26,7 @@ static const char usage[] =
     "  --candidates        every variant that tuning would try; ! where the cost model's choice\n"
     "                      takes more than 3 % longer than the best\n"
     "  --variant=MR,NR,UNROLL,CHUNK[,[n][w]]   instead of what the cost model chooses\n"
+    "  --pairs-fit         weights so small that two products fit in 16 bits\n"
     "  --machine           only the speeds of the machine\n"
     "  --json\n";
 
@@ -34,7 +35,7 @@ typedef struct Options {
     bool filtered;
     regex_t match;
     const char *type, *target;
-    bool cold, candidates, machine, json, fixed;
+    bool cold, candidates, pairs_fit, machine, json, fixed;
     QccVariant variant; /* `fixed` */
 } Options;
 
@@ -302,7 +303,8 @@ static void make_rows(const Making *m)
                              qcc_expr_arg(e, add_arg(m->k, QCC_F32, 2), QCC_EX_F32));
 }
 
-static QccKernel *describe(QccArena *arena, const Layer *l, bool f32, const QccTarget *t)
+static QccKernel *describe(QccArena *arena, const Layer *l, bool f32, const QccTarget *t,
+                           bool pairs_fit)
 {
     Making m = {QCC_NEW(arena, QccKernel), new_expr(arena), l, f32};
     m.k->epilogue = m.e;
@@ -321,6 +323,8 @@ static QccKernel *describe(QccArena *arena, const Layer *l, bool f32, const QccT
     case SOFTMAX:
     case NORM: make_rows(&m); break;
     }
+    QccContractShape *c = &m.k->u.contract;
+    if (m.k->anchor == QCC_ANCHOR_CONTRACT) c->pairs_fit = pairs_fit && !f32 && !c->b_strided;
     qcc_choose_variant(m.k, t);
     return m.k;
 }
@@ -448,7 +452,7 @@ static void bench_layer(Bench *b, const Layer *l, bool f32)
 {
     enum { BEYOND_L2 = 16 << 20, BEATEN = 103 };
     QccArena *arena = qcc_arena_sub(b->arena);
-    QccKernel *k = describe(arena, l, f32, b->target);
+    QccKernel *k = describe(arena, l, f32, b->target, b->o->pairs_fit);
     QccBuf title;
     qcc_buf_init(&title, arena);
     print_title(&title, k, l);
@@ -560,7 +564,7 @@ static int network_bit(const char *name)
 
 static bool parse_options(Options *o, int argc, char **argv)
 {
-    enum { NET = 256, MATCH, TYPE, TARGET, COLD, CANDIDATES, VARIANT, MACHINE, JSON };
+    enum { NET = 256, MATCH, TYPE, TARGET, COLD, CANDIDATES, VARIANT, PAIRS_FIT, MACHINE, JSON };
     static const struct option table[] = {
         {"net", required_argument, NULL, NET},
         {"match", required_argument, NULL, MATCH},
@@ -569,6 +573,7 @@ static bool parse_options(Options *o, int argc, char **argv)
         {"cold", no_argument, NULL, COLD},
         {"candidates", no_argument, NULL, CANDIDATES},
         {"variant", required_argument, NULL, VARIANT},
+        {"pairs-fit", no_argument, NULL, PAIRS_FIT},
         {"machine", no_argument, NULL, MACHINE},
         {"json", no_argument, NULL, JSON},
         {0},
@@ -590,6 +595,7 @@ static bool parse_options(Options *o, int argc, char **argv)
         case COLD: o->cold = true; break;
         case CANDIDATES: o->candidates = true; break;
         case VARIANT: good = o->fixed = parse_variant(&o->variant, optarg); break;
+        case PAIRS_FIT: o->pairs_fit = true; break;
         case MACHINE: o->machine = true; break;
         case JSON: o->json = true; break;
         default: good = false;

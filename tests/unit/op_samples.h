@@ -45,7 +45,10 @@ static inline QccTensor random_input(QccRandom *r, QccArena *arena, const QccTyp
 {
     QccTensor t = qcc_tensor_new(arena, type);
     int64_t bytes = qcc_type_bytes(type);
-    for (int64_t i = 0; i < bytes; i++) ((uint8_t *)t.data)[i] = (uint8_t)qcc_random_u32(r);
+    for (int64_t i = 0; i < bytes; i++) { /* now and then the greatest byte */
+        uint32_t word = qcc_random_u32(r);
+        ((uint8_t *)t.data)[i] = word >> 29 ? (uint8_t)word : 255;
+    }
     for (int64_t i = 0; i < t.count; i++) {
         switch (type->dtype) { /* narrow floats and f64 of any bits are mostly no numbers */
         case QCC_F32: ((float *)t.data)[i] = qcc_random_f32(r, -3, 3); break;
@@ -82,11 +85,16 @@ static inline void quantize_const(QccRandom *r, QccArena *arena, QccOp *op, int 
     if (axis < 0) axis += rank;
     QccDtype dtype = bias ? QCC_I32 : QCC_I8;
     void *data = qcc_alloc_array(arena, count, 4);
+    /* Of 64 any two can be added to what bytes make of them in 16 bits, of 65 not. */
+    static const int limits[] = {127, 127, 64, 65};
+    int most = limits[qcc_random_range(r, 0, 3)];
     for (int64_t i = 0; i < count; i++) {
+        int32_t w = (int32_t)qcc_random_range(r, -most, most);
+        if (qcc_random_range(r, 0, 3) == 0) w = w < 0 ? -most : most;
         if (bias)
             ((int32_t *)data)[i] = (int32_t)qcc_random_range(r, -5000, 5000);
         else
-            ((int8_t *)data)[i] = (int8_t)qcc_random_range(r, -127, 127);
+            ((int8_t *)data)[i] = (int8_t)w;
     }
     float *scale = QCC_NEW_ARRAY(arena, count + 1, float);
     for (int64_t i = 0; i < count; i++) scale[i] = qcc_random_f32(r, 0.001f, 0.01f);

@@ -564,6 +564,45 @@ START_TEST(test_pack)
 }
 END_TEST
 
+/* Two filters of 1 x 3 taps and ci channels each, whose last weights are w; the others are zero. */
+static bool pairs_of(const QccTarget *t, int64_t ci, int64_t groups, int apart, const int *w, int n)
+{
+    QccKernel *k = make_conv((int64_t[]){1, 2, 4, 2 * groups}, 1, 3, ci, groups, false);
+    k->u.contract.a_w += apart;
+    int8_t all[256] = {0};
+    int64_t count = 2 * groups * 3 * ci;
+    for (int i = 0; i < n; i++) all[count - n + i] = (int8_t)w[i];
+    return qcc_pairs_fit(k, t, all);
+}
+
+/* A pair stands at an even place of a run: the taps of a row, if pixels touch, or one tap. Of 16
+ * bits 255 * 128 is the most, 255 * 129 is too much. */
+static void check_pairs_fit(void)
+{
+    const QccTarget *t = qcc_target_find("x86-64-v3");
+    ck_assert(pairs_of(t, 4, 1, 0, (int[]){127, 1, -128, 0}, 4));
+    ck_assert(pairs_of(t, 4, 1, 0, (int[]){127, -128, 64, 64}, 4));
+    ck_assert(pairs_of(t, 4, 1, 0, (int[]){127, 0, 127, 0}, 4));
+    ck_assert(pairs_of(t, 4, 1, 0, (int[]){1, 127, 1, 127}, 4));
+    ck_assert(!pairs_of(t, 4, 1, 0, (int[]){127, 2, 0, 0}, 4));
+    ck_assert(!pairs_of(t, 4, 1, 0, (int[]){0, 0, 64, 65}, 4));
+    ck_assert(!pairs_of(t, 4, 1, 0, (int[]){0, 0, -128, -1}, 4));
+    ck_assert(!pairs_of(t, 4, 1, 0, (int[]){-64, -65, 1, 1}, 4));
+    /* Runs of 9: the last weight stands alone. Runs of 3: the first two are a pair. */
+    ck_assert(pairs_of(t, 3, 1, 0, (int[]){0, 0, 127, 0, 127}, 5));
+    ck_assert(!pairs_of(t, 3, 1, 0, (int[]){127, 127, 0, 0, 0}, 5));
+    ck_assert(pairs_of(t, 3, 1, 1, (int[]){0, 127, 127, 0, 127}, 5));
+    ck_assert(!pairs_of(t, 3, 1, 1, (int[]){0, 0, 127, 127, 0}, 5));
+    ck_assert(!pairs_of(t, 3, 2, 0, (int[]){0, 0, 127, 127, 0}, 5));
+    /* Where four are multiplied at once there is nothing to ask for. */
+    ck_assert(!pairs_of(qcc_target_find("x86-64-v4+vnni"), 4, 1, 0, (int[]){1, 1, 1, 1}, 4));
+}
+START_TEST(test_pairs_fit)
+{
+    run(check_pairs_fit);
+}
+END_TEST
+
 /* 16 outputs after 16; of each, run by run, 64 bytes after 64; of these, four by four. */
 static void check_pack_tiles(void)
 {
@@ -660,6 +699,7 @@ int main(void)
     tcase_add_test(tcase, test_measured_variants);
     tcase_add_test(tcase, test_measured_tiles);
     tcase_add_test(tcase, test_pack);
+    tcase_add_test(tcase, test_pairs_fit);
     tcase_add_test(tcase, test_pack_tiles);
     tcase_add_test(tcase, test_pack_depthwise);
     suite_add_tcase(suite, tcase);

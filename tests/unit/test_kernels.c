@@ -156,25 +156,31 @@ static const struct {
     {"x86-64-v4+vnni+vbmi+tiles", "vpdpbusd", "tdpb"},
 };
 
+static QccKernel product_of_bytes(int64_t pixels, int64_t outputs, int64_t depth)
+{
+    QccKernel k = {.anchor = QCC_ANCHOR_CONTRACT, .rank = 4, .narg = 3, .nanchor = 2};
+    memcpy(k.extent, (int64_t[]){1, 1, pixels, outputs}, 4 * sizeof(int64_t));
+    k.u.contract = (QccContractShape){.kh = 1,
+                                      .kw = 1,
+                                      .stride_h = 1,
+                                      .stride_w = 1,
+                                      .dil_h = 1,
+                                      .dil_w = 1,
+                                      .ci = depth,
+                                      .groups = 1,
+                                      .a_w = depth};
+    k.arg[0] = (QccKernelArg){QCC_I32, {pixels * outputs, pixels * outputs, outputs, 1}};
+    k.arg[1].dtype = QCC_U8;
+    k.arg[2].dtype = QCC_I8;
+    return k;
+}
+
 static void run_dots(void *user)
 {
     Run *r = user;
     QccArena *arena = qcc_arena_new(&r->mem);
     for (size_t i = 0; i < sizeof dots / sizeof *dots; i++) {
-        QccKernel k = {.anchor = QCC_ANCHOR_CONTRACT, .rank = 4, .narg = 3, .nanchor = 2};
-        memcpy(k.extent, (int64_t[]){1, 1, 12, 64}, 4 * sizeof(int64_t));
-        k.u.contract = (QccContractShape){.kh = 1,
-                                          .kw = 1,
-                                          .stride_h = 1,
-                                          .stride_w = 1,
-                                          .dil_h = 1,
-                                          .dil_w = 1,
-                                          .ci = 64,
-                                          .groups = 1,
-                                          .a_w = 64};
-        k.arg[0] = (QccKernelArg){QCC_I32, {768, 768, 64, 1}};
-        k.arg[1].dtype = QCC_U8;
-        k.arg[2].dtype = QCC_I8;
+        QccKernel k = product_of_bytes(12, 64, 64);
         const QccTarget *t = qcc_target_find(dots[i].target);
         qcc_choose_variant(&k, t);
         const void *object;
@@ -190,6 +196,61 @@ static void run_dots(void *user)
     qcc_targets_tested(&n);
     ck_assert_int_eq(n, (int)(sizeof dots / sizeof *dots));
     qcc_arena_free(arena);
+}
+
+/* ---- pairs of products in 16 bits ------------------------------------------------------------ */
+
+static const struct {
+    int8_t w[4];
+    bool fits;
+} fours[] = {
+    {{127, 1, -128, 0}, true},  {{64, 64, 127, -128}, true}, {{1, 127, -64, -64}, true},
+    {{-1, 127, 0, -128}, true}, {{127, 2, 0, 0}, false},     {{0, 0, 65, 64}, false},
+    {{0, 0, -128, -1}, false},  {{-65, -64, 0, 0}, false},   {{127, 127, 1, 1}, false},
+};
+
+/* Sums of 4 * 255 * w, or with a 0 among them: where the weights let pmaddubsw saturate it must not
+ * be there, and where it is there sums are right. */
+static void run_pairs(void *user)
+{
+    Run *r = user;
+    for (size_t i = 0; i < sizeof fours / sizeof *fours; i++) {
+        enum { DEPTH = 12, OUTPUTS = 40, PIXELS = 7 };
+        QccArena *arena = qcc_arena_new(&r->mem);
+        Case *c = QCC_NEW(arena, Case);
+        QccKernel *k = &c->k;
+        c->arena = arena;
+        *k = product_of_bytes(PIXELS, OUTPUTS, DEPTH);
+        int8_t w[OUTPUTS * DEPTH] = {0};
+        for (int j = 0; j < 4; j++) w[(OUTPUTS - 1) * DEPTH + 8 + j] = fours[i].w[j];
+        k->u.contract.pairs_fit = qcc_pairs_fit(k, r->target, w);
+        ck_assert(k->u.contract.pairs_fit == (fours[i].fits && r->target->dot == QCC_DOT_MADD16));
+        qcc_choose_variant(k, r->target);
+        const void *object;
+        size_t size;
+        const char *error = "";
+        QccCodegenDump dump = {0};
+        ck_assert_int_eq(codegen()->compile(k, r->target, arena, &object, &size, &error, &dump),
+                         QCC_OK);
+        ck_assert((strstr(dump.assembly, "pmaddubsw") != NULL) == k->u.contract.pairs_fit);
+        QccKernelFn *fn = link_kernel(arena, object, size, &error);
+        ck_assert_msg(fn != NULL, "%s", error);
+        int32_t out[PIXELS * OUTPUTS];
+        uint8_t a[PIXELS * DEPTH + QCC_READ_SLACK];
+        memset(a, 255, sizeof a);
+        a[3 * DEPTH + 9] = 0; /* of pixel 3, what meets w[1] */
+        char *packed = qcc_alloc_aligned(arena, (size_t)qcc_pack_size(k, r->target), 64);
+        qcc_pack(packed, k, r->target, w);
+        void *arg[3] = {out, a, packed};
+        fn(arg, 0, qcc_kernel_work(k, r->target->lanes));
+        for (int p = 0; p < PIXELS; p++)
+            for (int o = 0; o < OUTPUTS; o++) {
+                const int8_t *x = fours[i].w;
+                int want = 255 * (x[0] + (p == 3 ? 0 : x[1]) + x[2] + x[3]);
+                ck_assert_int_eq(out[p * OUTPUTS + o], o == OUTPUTS - 1 ? want : 0);
+            }
+        qcc_arena_free(arena);
+    }
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------
@@ -420,6 +481,12 @@ START_TEST(sums_are_made_by_the_bundles_instruction)
 }
 END_TEST
 
+START_TEST(pairs_do_not_saturate)
+{
+    run_on(_i, run_pairs);
+}
+END_TEST
+
 START_TEST(steps_on_tiles_stay_as_they_were_emitted)
 {
     Run r = {.target = qcc_target_find("x86-64-v4+vnni+vbmi+amx")};
@@ -444,6 +511,7 @@ int main(void)
     tcase_add_loop_test(tc, fma_is_rounded_once, 0, n);
     tcase_add_loop_test(tc, multiply_then_add_stays_two, 0, n);
     tcase_add_loop_test(tc, unknown_operands_are_refused, 0, n);
+    tcase_add_loop_test(tc, pairs_do_not_saturate, 0, n);
     tcase_add_test(tc, sums_are_made_by_the_bundles_instruction);
     tcase_add_test(tc, steps_on_tiles_stay_as_they_were_emitted);
     suite_add_tcase(suite, tc);

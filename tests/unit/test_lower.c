@@ -571,6 +571,49 @@ START_TEST(test_signed)
 }
 END_TEST
 
+/* Two convolutions of one shape, one with weights that can leave 16 bits in pairs. */
+static void check_pairs(void *user)
+{
+    (void)user;
+    Build b = {.arena = qcc_arena_new(&mem)};
+    qcc_random_init(&b.r, 4);
+    b.g = qcc_graph_new(ir, b.arena, "pairs");
+    QccValue *x = quant(&b, param(&b, QCC_F32, 4, image)), *y[2];
+    for (int i = 0; i < 2; i++) {
+        QccValue *w = filters(&b, 4, 3, 5);
+        int8_t *data = (int8_t *)qcc_value_const(w)->data;
+        for (int j = 0; j < 4 * 3 * 3 * 5; j++) data[j] = (int8_t)(j % 2 ? 64 : -64);
+        data[0] = data[1] = (int8_t)(64 + i);
+        y[i] = quant(&b, conv(&b, b.g, x, w, 1));
+    }
+    qcc_graph_set_results(b.g, y, 2);
+    static const char *const target[] = {"x86-64-v3", "x86-64-v4+vnni"};
+    for (int i = 0; i < 2; i++) {
+        QccLowered *l;
+        ck_assert_int_eq(qcc_lower(&l, b.arena, b.g, qcc_target_find(target[i]), NULL), QCC_OK);
+        int products = 0, fit = 0;
+        for (int s = 0; s < l->nstep; s++) {
+            const QccKernel *k = l->kernel[l->step[s].kernel];
+            if (l->step[s].kind != QCC_STEP_KERNEL || k->anchor != QCC_ANCHOR_CONTRACT) continue;
+            if (i == 0) ck_assert_int_eq(k->u.contract.pairs_fit, products == 0);
+            fit += k->u.contract.pairs_fit;
+            products++;
+        }
+        ck_assert_int_eq(products, 2);
+        ck_assert_int_eq(fit, i == 0);
+    }
+    qcc_arena_free(b.arena);
+}
+
+START_TEST(test_pairs)
+{
+    ir = qcc_ir_new(&mem, print_diagnostic, NULL);
+    ck_assert_ptr_nonnull(ir);
+    ck_assert(qcc_mem_protect(&mem, check_pairs, NULL));
+    qcc_ir_free(ir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lower");
@@ -579,6 +622,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_samples, 0, 300);
     tcase_add_loop_test(tcase, test_examples, 0, (int)(sizeof examples / sizeof examples[0]));
     tcase_add_test(tcase, test_signed);
+    tcase_add_test(tcase, test_pairs);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
