@@ -178,8 +178,11 @@ bool emit_saturates(const QccExpr *x, QccDtype dtype, QccExpr *raw);
  * *rest is x without that. -1: there is none. */
 int emit_addend(QccEmit *e, const QccExpr *x, QccExpr *rest);
 
-/* 64 bytes of a table of 256; needs target.byte_tables. */
-Val emit_table(QccEmit *e, Val table, Val index);
+/* A table of 256 bytes in parts, and a whole register of bytes looked up in it: two permutations
+ * with target.byte_tables, sixteen shuffles without. */
+enum { EMIT_TABLE = 16 };
+void emit_table_parts(QccEmit *e, Val table, Val *part);
+Val emit_table(QccEmit *e, const Val *part, Val index);
 
 /* min and max as QCC_EX_min and QCC_EX_max have them, on any vector. */
 Val emit_lesser(QccEmit *e, Val a, Val b);

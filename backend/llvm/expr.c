@@ -154,28 +154,66 @@ static Val convert(Scope *s, int to, int from, Val a)
     return to == QCC_EX_I32 ? LLVMBuildTrunc(b, a, type, "") : a;
 }
 
-Val emit_table(QccEmit *e, Val table, Val index)
+void emit_table_parts(QccEmit *e, Val table, Val *part)
 {
-    Typ type = emit_vector(e->i8, 64);
+    int bytes = 4 * e->lanes;
+    if (e->t->byte_tables) {
+        for (int i = 0; i < 4; i++)
+            part[i] = emit_load_vector(e, emit_vector(e->i8, 64), emit_atc(e, table, 64 * i), 1);
+        return;
+    }
+    Val last = NULL, pick[64];
+    for (int l = 0; l < bytes; l++) pick[l] = emit_i32(e, l % 16);
+    for (int i = 0; i < EMIT_TABLE; i++) {
+        Val own = emit_load_vector(e, emit_vector(e->i8, 16), emit_atc(e, table, 16 * i), 1);
+        Val more = i % 8 ? LLVMBuildXor(e->b, own, last, "") : own;
+        part[i] =
+            LLVMBuildShuffleVector(e->b, more, more, LLVMConstVector(pick, (unsigned)bytes), "");
+        last = own;
+    }
+}
+
+/* A shuffle looks 16 bytes up, by four bits, and gives 0 where the index is negative. Of each half
+ * of the table, part i stands for what is at index i * 16 and beyond, as the difference to the part
+ * before it: the index goes down by 16 from part to part, until it is negative and stays so. */
+static Val look_up_by_shuffles(QccEmit *e, const Val *part, Val index)
+{
+    const char *name = e->lanes == 4   ? "llvm.x86.ssse3.pshuf.b.128"
+                       : e->lanes == 8 ? "llvm.x86.avx2.pshuf.b"
+                                       : "llvm.x86.avx512.pshuf.b.512";
+    Val all = LLVMConstNull(LLVMTypeOf(index));
+    Val step = emit_splat(e, LLVMConstInt(e->i8, 16, false), 4 * e->lanes);
+    Val half = emit_splat(e, LLVMConstInt(e->i8, 128, false), 4 * e->lanes);
+    Val at = index;
+    for (int i = 0; i < EMIT_TABLE; i++) {
+        if (i == EMIT_TABLE / 2) at = LLVMBuildXor(e->b, index, half, "");
+        Val some = emit_intrinsic(e, name, NULL, 0, (Val[]){part[i], at}, 2);
+        all = LLVMBuildXor(e->b, all, some, "");
+        at = emit_binary(e, "llvm.ssub.sat", at, step);
+    }
+    return all;
+}
+
+Val emit_table(QccEmit *e, const Val *part, Val index)
+{
+    if (!e->t->byte_tables) return look_up_by_shuffles(e, part, index);
     const char *name = "llvm.x86.avx512.vpermi2var.qi.512";
     Val half[2];
-    for (int i = 0; i < 2; i++) {
-        Val low = emit_load_vector(e, type, emit_atc(e, table, 128 * (int64_t)i), 1);
-        Val high = emit_load_vector(e, type, emit_atc(e, table, 128 * (int64_t)i + 64), 1);
-        half[i] = emit_intrinsic(e, name, NULL, 0, (Val[]){low, index, high}, 3);
-    }
-    Val upper = LLVMBuildICmp(e->b, LLVMIntSLT, index, LLVMConstNull(type), "");
+    for (size_t i = 0; i < 2; i++)
+        half[i] = emit_intrinsic(e, name, NULL, 0, (Val[]){part[2 * i], index, part[2 * i + 1]}, 3);
+    Val upper = LLVMBuildICmp(e->b, LLVMIntSLT, index, LLVMConstNull(LLVMTypeOf(index)), "");
     return LLVMBuildSelect(e->b, upper, half[1], half[0], "");
 }
 
 /* The lanes of an i32 vector as bytes, looked up among 48 that do not matter. */
 static Val look_up_in_registers(QccEmit *e, Val table, Val index)
 {
-    Val pick[64];
+    Val pick[64], part[EMIT_TABLE];
     Val bytes = LLVMBuildTrunc(e->b, index, emit_vector(e->i8, e->lanes), "");
     for (int i = 0; i < 64; i++) pick[i] = emit_i32(e, i % e->lanes);
     bytes = LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, 64), "");
-    bytes = emit_table(e, table, bytes);
+    emit_table_parts(e, table, part);
+    bytes = emit_table(e, part, bytes);
     bytes =
         LLVMBuildShuffleVector(e->b, bytes, bytes, LLVMConstVector(pick, (unsigned)e->lanes), "");
     return LLVMBuildZExt(e->b, bytes, emit_vector(e->i32, e->lanes), "");

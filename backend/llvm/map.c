@@ -2,7 +2,7 @@
  *
  * Arguments whose last stride is 1 are loaded as vectors, those of stride 0 once a row; others, as
  * in transposes, element by element. A map that only looks bytes up in a table takes them by whole
- * registers, where the table fits in registers as well.
+ * registers.
  */
 #include <string.h>
 
@@ -81,7 +81,7 @@ static bool is_byte_table(const QccEmit *e, int *from, int *table)
 {
     const QccKernel *k = e->k;
     const QccExprNode *lut = &k->epilogue->node[k->epilogue->result];
-    if (!e->t->byte_tables || lut->op != QCC_EX_lut) return false;
+    if (lut->op != QCC_EX_lut) return false;
     const QccExprNode *index = &k->epilogue->node[lut->in[0]];
     if (index->op != QCC_EX_arg || index->imm.i >= QCC_ROW_RESULT) return false;
     *from = (int)index->imm.i;
@@ -95,16 +95,18 @@ static void emit_table_row(QccEmit *e, Val to, Val from, Val table, int64_t n)
 {
     int64_t step = 4 * (int64_t)e->lanes, whole = n / step * step;
     int rest = (int)(n - whole);
+    Val part[EMIT_TABLE];
+    emit_table_parts(e, table, part);
     if (whole) {
         EmitLoop l;
         emit_loop_begin(e, &l, emit_i64(e, 0), emit_i64(e, whole), step, 0, NULL);
         Val bytes = emit_load_bytes(e, emit_at(e, from, l.i), (int)step);
-        emit_store_bytes(e, emit_table(e, table, bytes), emit_at(e, to, l.i), (int)step);
+        emit_store_bytes(e, emit_table(e, part, bytes), emit_at(e, to, l.i), (int)step);
         emit_loop_end(e, &l, NULL);
     }
     if (!rest) return;
     Val bytes = emit_load_bytes(e, emit_atc(e, from, whole), rest);
-    emit_store_bytes(e, emit_table(e, table, bytes), emit_atc(e, to, whole), rest);
+    emit_store_bytes(e, emit_table(e, part, bytes), emit_atc(e, to, whole), rest);
 }
 
 void emit_row(QccEmit *e, const QccExpr *x, const EmitOperand *row, const Val *result, Val out,
