@@ -546,9 +546,12 @@ static int64_t depthwise_pixels(const QccKernel *k, int64_t most)
 
 static void offer_depthwise(Candidates *list, const QccKernel *k, const QccTarget *t)
 {
-    /* In columns of taps, few sums are alive at a time; else all are. */
+    /* In columns of taps, few sums are alive at a time, else all are. The code of large windows is
+     * long: it outgrows its cache, and takes long to compile. */
+    enum { MANY_TAPS = 32 };
     QccColumns q;
-    int64_t most = qcc_depthwise_columns(k, t, &q) ? 8 : 4;
+    bool columns = qcc_depthwise_columns(k, t, &q);
+    int64_t most = columns && q.columns * q.depth <= MANY_TAPS ? 8 : 4;
     for (int i = 0; i < 3; i++) {
         int64_t pixels[] = {most, most / 2, 2 * most};
         offer(list, &(QccVariant){.mr = (int)depthwise_pixels(k, pixels[i]), .nr = 1});

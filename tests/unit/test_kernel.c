@@ -360,8 +360,8 @@ static void check_measured_depthwise(void)
     static const struct {
         int64_t wide, taps, stride;
         int mr;
-    } measured[] = {{56, 3, 1, 8}, {28, 3, 1, 7}, {14, 5, 1, 7},
-                    {56, 3, 2, 8}, {28, 5, 2, 7}, {7, 3, 1, 7}};
+    } measured[] = {{56, 3, 1, 8}, {28, 3, 1, 7}, {14, 5, 1, 7}, {56, 3, 2, 8},
+                    {28, 5, 2, 7}, {7, 3, 1, 7},  {14, 7, 1, 4}};
     for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) {
         int64_t wide = measured[i].wide, taps = measured[i].taps;
         QccKernel *k = make_conv((int64_t[]){1, wide, wide, 64}, taps, taps, 1, 64, false);
