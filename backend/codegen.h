@@ -9,7 +9,7 @@
 #include "backend/target.h"
 
 /* Part of every cache key: raise it when the same kernel text gives other code. */
-enum { QCC_CODEGEN_ABI = 2, QCC_EMITTER_VERSION = 16 };
+enum { QCC_CODEGEN_ABI = 2, QCC_EMITTER_VERSION = 17 };
 
 /* Receives text or bytes of a dump. */
 typedef struct QccCodegenDump {

@@ -408,6 +408,12 @@ void qcc_kernel_reference(const QccKernel *k, const QccTarget *t, void *const *a
     r.columns = k->extent[k->rank - 1];
     r.acc = qcc_alloc_array(scratch, r.columns, 8);
     r.result = qcc_alloc_array(scratch, r.columns, 8);
+    if (k->anchor == QCC_ANCHOR_ROWS) { /* one by one */
+        int64_t rows = qcc_kernel_rows(k), all = 1;
+        for (int d = 0; d < k->rank - 1; d++) all *= k->extent[d];
+        begin *= rows;
+        end = end * rows < all ? end * rows : all;
+    }
     for (int64_t unit = begin; unit < end; unit++) {
         if (k->anchor == QCC_ANCHOR_CONTRACT && k->variant.tiles) {
             run_tiles(&r, unit);

@@ -577,6 +577,23 @@ static void offer_pool(Candidates *list, const QccKernel *k, const QccTarget *t)
     }
 }
 
+/* Rows side by side hide what one waits for. There are four chains of sums with four rows of 16
+ * lanes, two of 8, or one of 4; no more than a quarter of them is done for nothing. The elements of
+ * a unit stay in L1, and there are enough units for several threads. */
+static void offer_rows(Candidates *list, const QccKernel *k, const QccTarget *t)
+{
+    enum { LANES = 4, BYTES = 24 << 10, ROWS = 16, UNITS = 16 };
+    int64_t rows = 1, side = t->lanes / LANES, bytes = 4 * k->extent[k->rank - 1];
+    for (int d = 0; d < k->rank - 1; d++) rows *= k->extent[d];
+    while (side > 1 && (4 * ceil_div(rows, side) * side > 5 * rows || bytes * side > BYTES))
+        side /= 2;
+    for (; side >= 1; side /= 2) {
+        int64_t unit = side;
+        while (2 * unit <= ROWS && 2 * unit * bytes <= BYTES && rows >= 2 * unit * UNITS) unit *= 2;
+        offer(list, &(QccVariant){.mr = (int)unit, .nr = (int)side});
+    }
+}
+
 int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVariant *out, int max)
 {
     QccKernel k = *kernel; /* the models of costs read its variant */
@@ -586,8 +603,8 @@ int qcc_variant_candidates(const QccKernel *kernel, const QccTarget *t, QccVaria
     case QCC_ANCHOR_CONTRACT: offer_contract(&list, &k, t); break;
     case QCC_ANCHOR_DEPTHWISE: offer_depthwise(&list, &k, t); break;
     case QCC_ANCHOR_POOL: offer_pool(&list, &k, t); break;
-    case QCC_ANCHOR_MAP:
-    case QCC_ANCHOR_ROWS: offer(&list, &(QccVariant){0}); break;
+    case QCC_ANCHOR_ROWS: offer_rows(&list, &k, t); break;
+    case QCC_ANCHOR_MAP: offer(&list, &(QccVariant){0}); break;
     }
     return list.n;
 }

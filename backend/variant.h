@@ -6,7 +6,8 @@
 
 /* Fills k->variant from the rest of the description; deterministic, and free of LLVM. CONTRACT:
  * mr * nr + nr + 1 <= t->registers, chunk is a multiple of mr; or tiles. DEPTHWISE and POOL: mr
- * pixels by nr vectors of channels. MAP and ROWS have nothing to choose: all zero. */
+ * pixels by nr vectors of channels. ROWS: mr rows, nr side by side. MAP has nothing to choose: all
+ * zero. */
 void qcc_choose_variant(QccKernel *k, const QccTarget *t);
 
 /* Variants worth measuring, at most. */

@@ -184,7 +184,8 @@ int qcc_expr_erf(QccExpr *e, int x)
 }
 
 /* max(x, 0) - |x| P(X < -|x|). With h = |x| / 2 that is h p^2, p = sqrt(2 P(X < -2h)) being a
- * polynomial; from 2.7 on it is 0. */
+ * polynomial; from 2.7 on it is 0, and h is clamped all the same: then bounds.c can tell how large
+ * y may be. */
 int qcc_expr_gelu(QccExpr *e, int x)
 {
     static const float c[] = {1,
@@ -200,7 +201,7 @@ int qcc_expr_gelu(QccExpr *e, int x)
                               0x1.c3571cp-7f,
                               -0x1.202f04p-9f,
                               0x1.2f7566p-13f}; /* 2^-27.1 */
-    int h = OP1(abs, OP2(mul, x, F32(0.5f))), more = OP2(max, F32(0), x);
+    int h = OP2(min, F32(2.7f), OP1(abs, OP2(mul, x, F32(0.5f)))), more = OP2(max, F32(0), x);
     int p = HORNER_F32(h, c);
     int y = OP3(fma, OP1(neg, OP2(mul, h, p)), p, more);
     return OP3(select, OP2(lt, h, F32(2.7f)), y, more);
@@ -280,8 +281,10 @@ int qcc_expr_requantize(QccExpr *e, int v, int zero, int lo, int hi, int32_t qmi
                         bool bounded)
 {
     if (!bounded) {
-        /* One instruction of AVX-512 chooses between a maximum and 0. */
-        v = OP3(select, OP2(eq, v, v), OP2(max, v, F32(-0x1p30f)), F32(0));
+        /* One instruction of AVX-512 chooses between a maximum and 0. Where 0 is the least that the
+         * clamp leaves, the maximum does it. */
+        v = zero < 0 && qmin == 0 ? OP2(max, v, F32(0))
+                                  : OP3(select, OP2(eq, v, v), OP2(max, v, F32(-0x1p30f)), F32(0));
         v = OP2(min, v, F32(0x1p30f));
     }
     int q = CVT(I32, v);

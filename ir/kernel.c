@@ -71,6 +71,12 @@ QccTiling qcc_kernel_tiling(const QccKernel *k)
     return t;
 }
 
+int64_t qcc_kernel_rows(const QccKernel *k)
+{
+    assert(k->anchor == QCC_ANCHOR_ROWS);
+    return k->variant.mr > 0 ? k->variant.mr : 1;
+}
+
 bool qcc_kernel_blocks_fit(const QccKernel *k)
 {
     const QccContractShape *c = &k->u.contract;
@@ -88,7 +94,7 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes)
         return k->rank == 1 ? ceil_div(e[0], MAP_BLOCK) : e[0];
     case QCC_ANCHOR_POOL:
     case QCC_ANCHOR_DEPTHWISE: return e[0] * e[1];
-    case QCC_ANCHOR_ROWS: return space(k) / e[k->rank - 1];
+    case QCC_ANCHOR_ROWS: return ceil_div(space(k) / e[k->rank - 1], qcc_kernel_rows(k));
     case QCC_ANCHOR_CONTRACT: break;
     }
     if (k->variant.tiles > 0) {

@@ -107,8 +107,9 @@ typedef enum QccStream { QCC_STREAM_NONE, QCC_STREAM_A, QCC_STREAM_B } QccStream
 
 /* The choice among byte-identical codes for a kernel; part of the text behind the key. */
 typedef struct QccVariant {
-    int mr;       /* outputs (pixels) held at once */
-    int nr;       /* vectors of output channels held at once */
+    int mr;       /* outputs (pixels) held at once; ROWS: rows of a work unit */
+    int nr;       /* vectors of output channels held at once; ROWS: rows side by side, which divide
+                     mr */
     int unroll;   /* K steps per loop iteration */
     int chunk;    /* pixels per work unit (a multiple of mr); 0: a whole output row. With tiles: K
                      steps of a pass (they divide all), for one run of taps; 0: all in one */
@@ -170,7 +171,7 @@ bool qcc_kernel_blocks_fit(const QccKernel *k);
 
 /* Number of independent work units of a kernel (for a given vector width in f32 lanes):
  * MAP: the first extent (rank 1: blocks of 4096); POOL and DEPTHWISE: n * oh;
- * ROWS: rows;
+ * ROWS: ceil(rows / mr);
  * CONTRACT: n * oh * ceil(ow / chunk) * panels; the unit index counts, fastest first:
  * n_outer ? pixel chunks, oh, n, panels : panels, pixel chunks, oh, n. With tiles: blocks of tiles
  * in the place of chunks, oh, n, and groups of panels. Nothing to do: 0. */
@@ -179,6 +180,9 @@ int64_t qcc_kernel_work(const QccKernel *k, int lanes);
 /* CONTRACT: panels of output channels, groups * ceil(co / groups / (nr * lanes)); none spans two
  * groups. */
 int64_t qcc_kernel_panels(const QccKernel *k, int lanes);
+
+/* ROWS: rows of a work unit; the last one may have fewer. */
+int64_t qcc_kernel_rows(const QccKernel *k);
 
 /* Multiply-adds count two; for reports. */
 int64_t qcc_kernel_operations(const QccKernel *k);

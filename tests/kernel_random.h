@@ -515,7 +515,8 @@ static QccExpr *new_expr(Case *c)
     return c->e;
 }
 
-/* max, then sum of exp(x - max) and the like, then a quotient; or a single integer sum. */
+/* max, then sum of exp(x - max) and the like, then a quotient; or a single integer sum. Any rows
+ * side by side and in a unit. */
 static void random_rows(Case *c, const QccTarget *t)
 {
     QccKernel *k = &c->k;
@@ -563,6 +564,8 @@ static void random_rows(Case *c, const QccTarget *t)
     add_arg(c, QCC_F32, stride);
     k->narg = narg;
     qcc_choose_variant(k, t);
+    for (k->variant.nr = t->lanes / 4; k->variant.nr > 1 && pick(c, 0, 1);) k->variant.nr /= 2;
+    k->variant.mr = k->variant.nr * (int)pick(c, 1, 3);
 }
 
 /* ---- all of them -------------------------------------------------------------------------------

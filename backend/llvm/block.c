@@ -78,9 +78,9 @@ static void evaluate(Block *b, int i, int pixels, int j, int n, Val *out)
                 o->value = emit_load_wide(b->e, o->dtype, o->at, o->step, count);
         }
         Val acc = b->acc[(i + v / n) * b->nv + j + w];
-        vector[v] = (EmitVector){b->operand[v], acc, count};
+        vector[v] = (EmitVector){.operand = b->operand[v], .acc = acc, .count = count};
     }
-    emit_exprs(b->e, b->epilogue, vector, pixels * n, NULL, out);
+    emit_exprs(b->e, b->epilogue, vector, pixels * n, out);
 }
 
 /* Where vector j of pixel i goes. */

@@ -315,8 +315,9 @@ static void finish_pixels(Panel *p, const Val *acc, const Val *at)
     EmitVector vector[VECTORS];
     Val out[VECTORS], here[QCC_KERNEL_ARGS], bytes = NULL;
     if (p->saturated) {
-        for (int j = 0; j < VECTORS; j++) vector[j] = (EmitVector){p->operand[j], acc[j], e->lanes};
-        emit_exprs(e, p->saturated, vector, VECTORS, NULL, out);
+        for (int j = 0; j < VECTORS; j++)
+            vector[j] = (EmitVector){.operand = p->operand[j], .acc = acc[j], .count = e->lanes};
+        emit_exprs(e, p->saturated, vector, VECTORS, out);
         bytes = emit_pack(e, to->dtype, out);
     } else {
         reorder(e, acc, true, out);

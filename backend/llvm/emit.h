@@ -165,10 +165,11 @@ Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *res
  * others go on, and a constant is loaded for all. */
 typedef struct EmitVector {
     EmitOperand *operand;
+    const Val *result;
     Val acc;
     int count;
 } EmitVector;
-void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, const Val *result, Val *value);
+void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, Val *value);
 
 /* Whether x ends in a clamp to what `dtype` (u8 or i8) holds, so that it may be stored by
  * saturating: then *raw is x without what of the clamp that does. */

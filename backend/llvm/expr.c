@@ -409,7 +409,7 @@ static Val emit_node(Scope *s, const QccExprNode *node, Val *truth)
     qcc_emit_fail(e, QCC_ERROR_INTERNAL, "an expression has operation %d, unknown here", node->op);
 }
 
-void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, const Val *result, Val *value)
+void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, Val *value)
 {
     Scope *scope = QCC_NEW_ARRAY(e->arena, n, Scope);
     for (int w = 0; w < n; w++) {
@@ -418,7 +418,7 @@ void emit_exprs(QccEmit *e, const QccExpr *x, EmitVector *v, int n, const Val *r
         scope[w] = (Scope){.e = e,
                            .x = x,
                            .operand = v[w].operand,
-                           .result = result,
+                           .result = v[w].result,
                            .acc = v[w].acc,
                            .count = v[w].count};
         scope[w].value = QCC_NEW_ARRAY(e->arena, x->n, Val);
@@ -438,6 +438,6 @@ Val emit_expr(QccEmit *e, const QccExpr *x, EmitOperand *operand, const Val *res
               int count)
 {
     Val value;
-    emit_exprs(e, x, &(EmitVector){operand, acc, count}, 1, result, &value);
+    emit_exprs(e, x, &(EmitVector){operand, result, acc, count}, 1, &value);
     return value;
 }

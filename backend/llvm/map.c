@@ -56,9 +56,10 @@ static void emit_vectors(QccEmit *e, const QccExpr *x, bool saturates, const Emi
     EmitVector vector[WIDE];
     for (int w = 0; w < n; w++) {
         emit_operands_at(e, row, here[w], emit_addc(e, i, (int64_t)w * e->lanes));
-        vector[w] = (EmitVector){.operand = here[w], .count = w == n - 1 ? last : e->lanes};
+        vector[w] = (EmitVector){
+            .operand = here[w], .result = result, .count = w == n - 1 ? last : e->lanes};
     }
-    emit_exprs(e, x, vector, n, result, value);
+    emit_exprs(e, x, vector, n, value);
     if (saturates) {
         for (int w = n; w < WIDE; w++) value[w] = value[0]; /* anything: it is dropped */
         emit_store_bytes(e, emit_saturate(e, to->dtype, value), emit_at(e, out, i),

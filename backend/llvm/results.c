@@ -246,7 +246,7 @@ static void emit_pixel(const Product *t, const Panel *panel, Kept kept, Val pixe
     for (int v = 0; v < n * nv; v++) vector[v] = (EmitVector){.operand = operand[v]};
     for (int i = 0; i < n; i++)
         to[i] = gather_pixel(t, panel, kept, pixel, u + i, vector + (size_t)i * (size_t)nv);
-    emit_exprs(e, t->epilogue, vector, n * nv, NULL, out);
+    emit_exprs(e, t->epilogue, vector, n * nv, out);
     if (!t->saturates) {
         for (int i = 0; i < n; i++)
             emit_store_run(e, dtype, out + (size_t)i * (size_t)nv, nv, to[i], panel->last);

@@ -295,9 +295,16 @@ static void check_structure(Bench *b)
     }
 
     /* a factor of 2^31 cannot be bounded: the clamp and the test for NaN stay */
-    op = single(b, &qcc_op_neg, &in, 1, quantized(b, QCC_U8, 1, d, 0x1p-32f, 0), NULL);
+    op = single(b, &qcc_op_neg, &in, 1, quantized(b, QCC_U8, 1, d, 0x1p-32f, 3), NULL);
     ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
     ck_assert_int_eq(count_op(&ep, QCC_EX_select), 1);
+    ck_assert(qcc_epilogue_table(&ep, table, b->arena));
+    ck_assert(table[9] == 255 && table[10] == 3 && table[11] == 0);
+
+    /* where a NaN becomes the least byte, a maximum is both */
+    op = single(b, &qcc_op_neg, &in, 1, quantized(b, QCC_U8, 1, d, 0x1p-32f, 0), NULL);
+    ck_assert_int_eq(qcc_epilogue_build(&ep, op, b->arena), QCC_OK);
+    ck_assert_int_eq(count_op(&ep, QCC_EX_select), 0);
     ck_assert(qcc_epilogue_table(&ep, table, b->arena));
     ck_assert(table[9] == 255 && table[10] == 0 && table[11] == 0);
 

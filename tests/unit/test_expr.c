@@ -252,6 +252,9 @@ static void check_requantize(QccArena *arena)
     ck_assert_int_eq(requantized(arena, NAN, 10, -1, false), 10);
     ck_assert_int_eq(requantized(arena, INFINITY, 10, -1, false), 255);
     ck_assert_int_eq(requantized(arena, -1e30f, 10, -1, false), 0);
+    ck_assert_int_eq(requantized(arena, NAN, 0, -1, false), 0);
+    ck_assert_int_eq(requantized(arena, INFINITY, 0, -1, false), 255);
+    ck_assert_int_eq(requantized(arena, -INFINITY, 0, -1, false), 0);
 }
 
 START_TEST(test_requantize)

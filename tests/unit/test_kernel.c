@@ -160,8 +160,9 @@ static void check_work(void)
     ck_assert_int_eq(qcc_kernel_work(k, 16), 2 * 7);
     k->anchor = QCC_ANCHOR_POOL;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 14);
-    k->anchor = QCC_ANCHOR_ROWS;
-    ck_assert_int_eq(qcc_kernel_work(k, 16), 126);
+    k->anchor = QCC_ANCHOR_ROWS; /* 126 of them */
+    k->variant = (QccVariant){.mr = 4, .nr = 2};
+    ck_assert_int_eq(qcc_kernel_work(k, 16), 32);
     k->anchor = QCC_ANCHOR_MAP;
     ck_assert_int_eq(qcc_kernel_work(k, 16), 2);
     k->rank = 1;
