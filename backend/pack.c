@@ -204,26 +204,19 @@ static int8_t *pack_panel_vnni(int8_t *out, const Shape *s, const int8_t *w, int
     return out;
 }
 
-/* For A that is widened as it lies. */
-static int16_t *pack_panel_wide(int16_t *out, const Shape *s, const int8_t *w, int64_t valid)
+/* Pairs of i16 for steps of 4 bytes, of which the even ones come first, or of 2 (wide): constants
+ * where it is called, since loading waits for it. */
+static inline int16_t *pack_panel_pairs(int16_t *out, const Shape *s, const int8_t *w,
+                                        int64_t valid, int64_t step)
 {
-    int64_t depth = s->runs * s->length;
+    int64_t depth = s->runs * s->length, apart = step / 4; /* 1: even and odd bytes */
     for (int64_t r = 0; r < s->runs; r++)
-        for (int64_t e = 0; e < s->length; e += 2, out += 2 * s->cols)
+        for (int64_t e = 0; e < s->length; e += step, out += step * s->cols)
             for (int64_t j = 0; j < valid; j++)
-                for (int64_t b = 0; b < 2 && e + b < s->length; b++)
-                    out[2 * j + b] = w[j * depth + r * s->length + e + b];
-    return out;
-}
-
-static int16_t *pack_panel_madd16(int16_t *out, const Shape *s, const int8_t *w, int64_t valid)
-{
-    int64_t depth = s->runs * s->length;
-    for (int64_t r = 0; r < s->runs; r++)
-        for (int64_t e = 0; e < s->length; e += 4, out += 4 * s->cols)
-            for (int64_t j = 0; j < valid; j++)
-                for (int64_t b = 0; b < 4 && e + b < s->length; b++)
-                    out[b % 2 * 2 * s->cols + 2 * j + b / 2] = w[j * depth + r * s->length + e + b];
+                for (int64_t b = 0; b < step && e + b < s->length; b++) {
+                    int64_t at = (b & apart) * 2 * s->cols + 2 * j + (b >> apart);
+                    out[at] = w[j * depth + r * s->length + e + b];
+                }
     return out;
 }
 
@@ -295,9 +288,9 @@ void qcc_pack(void *out, const QccKernel *k, const QccTarget *t, const void *w)
                 out = pack_panel_vnni(out, &s, (const int8_t *)w + first * depth, valid,
                                       paired - p * s.cols);
             else if (k->variant.wide)
-                out = pack_panel_wide(out, &s, (const int8_t *)w + first * depth, valid);
+                out = pack_panel_pairs(out, &s, (const int8_t *)w + first * depth, valid, 2);
             else
-                out = pack_panel_madd16(out, &s, (const int8_t *)w + first * depth, valid);
+                out = pack_panel_pairs(out, &s, (const int8_t *)w + first * depth, valid, 4);
         }
     }
 }

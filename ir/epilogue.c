@@ -315,8 +315,8 @@ static float reciprocal_rest(float scale)
  * (Brisebarre, Muller and Raina, "Accelerating correctly rounded floating-point division when the
  * divisor is known in advance", 2004), which is nearly always the quotient. Where it is not, both
  * lie on the same side of every n + 1/2 with n of up to 9 bits: that was looked at for all 2^23
- * significands of a scale (test_epilogue looks at some of them). x is
- * clamped first, since the two parts of an infinity would be NaN. */
+ * significands of a scale (test_epilogue looks at some of them). x is clamped first, since the two
+ * parts of an infinity would be NaN. */
 static int byte_quotient(Builder *b, int x)
 {
     QccExpr *e = b->e;
